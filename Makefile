@@ -1,0 +1,73 @@
+# Everything a newcomer needs, with Python 3.11 and make alone. Each target does its own set-up.
+# Override what you like: make serve PORT=9000 DATA=/srv/ledgers, make test TESTS=tests/unit ARGS=-x
+
+PYTHON ?= $(shell for p in python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+DATA ?= ./data
+LEDGER ?= studio
+ORIGIN ?= localhost/$(LEDGER)
+HOST ?= 127.0.0.1
+PORT ?= 8080
+
+TESTS ?= tests
+COVERAGE ?= --cov --cov-report=term
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup serve test check format bench kill-test docs clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# A venv is made once; what goes into it follows pyproject.toml and constraints.txt, by stamp files.
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve-ready: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test-ready: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.serve-ready
+
+setup: $(VENV)/.test-ready ## Make the virtual environment with everything in it
+
+serve: $(VENV)/.serve-ready ## Serve a ledger over HTTP; makes one (and prints its key, once) if there is none
+	@status=0; $(BIN)/continuity --data "$(DATA)" --ledger "$(LEDGER)" checkpoint >/dev/null 2>&1 || status=$$?; \
+	if [ $$status -eq 10 ]; then \
+		$(BIN)/continuity --data "$(DATA)" init "$(LEDGER)" --origin "$(ORIGIN)"; \
+	fi
+	@exec $(BIN)/continuity --data "$(DATA)" --ledger "$(LEDGER)" serve --host "$(HOST)" --port "$(PORT)"
+
+test: $(VENV)/.test-ready ## Run the tests with coverage
+	$(BIN)/python -m pytest $(COVERAGE) $(ARGS) $(TESTS)
+
+check: $(VENV)/.test-ready ## Lint, format check, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test-ready ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.test-ready ## Measure against peers on this machine; writes docs/benchmarks.json
+	$(BIN)/python -m tools.bench $(ARGS)
+
+kill-test: $(VENV)/.test-ready ## Kill the writer again and again, and look for anything lost (minutes)
+	$(BIN)/python -m pytest -m slow $(ARGS) $(TESTS)
+
+docs: $(VENV)/.serve-ready ## Write the generated reference pages anew
+	$(BIN)/python -m tools.docs
+
+clean: ## Remove the virtual environment and what tools left behind; never any data
+	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,40 @@
+"""What every test may use: the profiles of hypothesis and the folder of shared vectors.
+
+Owns nothing of the domain: fixtures of a ledger, a store or a client stand in the conftest.py of their own folder.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+# No deadline: on a loaded machine it reports the load. "ci" draws the same examples each time, so that a red run can be
+# repeated; "thorough" is for hunting: HYPOTHESIS_PROFILE=thorough make test TESTS=tests/unit/ledger
+settings.register_profile(
+    "ci",
+    deadline=None,
+    max_examples=60,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("thorough", parent=settings.get_profile("ci"), max_examples=2000, derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Root of the working copy."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of public vectors and real data beside the repository; the test is skipped where there is none."""
+    folder = REPOSITORY.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("the folder of public vectors, ../shared, is not there")
+    return folder
