@@ -1,0 +1,128 @@
+"""The catalogue: every event type there is, by name, with its JSON Schema.
+
+Owns the look-up and the schemas. A kind of event is one module in this package; it is found by being here. Never
+decides what may follow what (``ledger.lifecycle``) or reads an envelope (``ledger.event``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from typing import Any
+
+import msgspec
+
+from ledger.catalog.base import EventData, EventType, Private, Secret, event_type, fault, registry
+from ledger.errors import InvalidEvent
+
+__all__ = [
+    "EventData",
+    "EventType",
+    "Private",
+    "Secret",
+    "cloudevent_schema",
+    "event_type",
+    "fault",
+    "get",
+    "json_schema",
+    "kinds",
+    "names",
+    "schemas",
+]
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+_TYPES = registry()
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def get(name: str) -> EventType:
+    """Return the type ``name``. Raises ``InvalidEvent`` at ``$.type``, with near matches as advice."""
+    found = _TYPES.get(name)
+    if found is None:
+        near = difflib.get_close_matches(name[:100], _TYPES, n=3)
+        advice = f"did you mean {' or '.join(near)}?" if near else "the catalogue lists every type"
+        raise InvalidEvent(f"unknown event type {name[:100]!r}", "$.type", advice=advice)
+    return found
+
+
+def names() -> list[str]:
+    """Return the names of all types, sorted."""
+    return sorted(_TYPES)
+
+
+def kinds() -> list[str]:
+    """Return the kinds of stream that have types, sorted."""
+    return sorted({found.kind for found in _TYPES.values()})
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of the ``data`` of the type ``name``, self-contained.
+
+    ``x-private`` marks fields that the log holds as commitments only, ``x-withheld`` those that nobody is shown;
+    ``x-type``, ``x-version``, ``x-retention`` and ``x-issued-by-ledger`` tell of the type. Raises as ``get`` does.
+    """
+    found = get(name)
+    schema = msgspec.json.schema(found.data)
+    definitions = schema.pop("$defs", {})
+    own = definitions.pop(schema.pop("$ref").rpartition("/")[2])
+    return {
+        "$schema": _DIALECT,
+        "x-type": found.name,
+        "x-version": found.version,
+        "x-retention": found.retention,
+        "x-issued-by-ledger": found.issued_by_ledger,
+        **own,
+        **({"$defs": definitions} if definitions else {}),
+    }
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON Schema of the data of every type, by name."""
+    return {name: json_schema(name) for name in names()}
+
+
+def cloudevent_schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of a whole CloudEvent of the type ``name``, as a caller posts it. Raises as ``get`` does.
+
+    The envelope is CloudEvents 1.0 JSON with the ledger's extension attributes (``docs/format.md``).
+    """
+    data = json_schema(name)
+    definitions = data.pop("$defs", {})
+    dialect = data.pop("$schema")
+    kind = get(name).kind
+    text = {"type": "string", "minLength": 1}
+    code = {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}
+    identity = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"}
+    properties: dict[str, Any] = {
+        "specversion": {"const": "1.0"},
+        "id": text,
+        "source": {**text, "format": "uri-reference"},
+        "type": {"const": name},
+        "subject": {"type": "string", "pattern": f"^{kind}:[A-Za-z0-9._:-]{{1,128}}$"},
+        "time": {"type": "string", "format": "date-time"},
+        "data": data,
+        "member": identity,
+        "actor": identity,
+        "actorrole": {"enum": ["client", "staff", "service", "system", "admin"]},
+        "expectedversion": {"type": "integer", "minimum": 0, "maximum": 2**53 - 1},
+        "correlationid": text,
+        "tags": {**text, "description": "codes, separated by single spaces"},
+        "forced": {**code, "description": "the reason code of a forced transition; needs the actor role admin"},
+        "datacontenttype": {**text, "description": "must be JSON"},
+        "dataschema": {**text, "description": "accepted and not kept"},
+        "traceparent": {**text, "description": "accepted and not kept"},
+        "tracestate": {**text, "description": "accepted and not kept"},
+    }
+    required = ["specversion", "id", "source", "type", "subject", "time", "data"]
+    return {
+        "$schema": dialect,
+        "title": name,
+        "type": "object",
+        "properties": properties,
+        "required": [*required, "member"] if kind == "member" else required,
+        "additionalProperties": False,
+        **({"$defs": definitions} if definitions else {}),
+    }
