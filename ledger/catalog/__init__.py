@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ledger.catalog.base import EventData, EventType, Private, Secret, event_type, fault, registry
+from ledger.catalog.base import EventData, EventType, Private, Secret, event_type, registry
 from ledger.errors import InvalidEvent
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Secret",
     "cloudevent_schema",
     "event_type",
-    "fault",
     "get",
     "json_schema",
     "kinds",
@@ -93,15 +92,16 @@ def cloudevent_schema(name: str) -> dict[str, Any]:
     definitions = data.pop("$defs", {})
     dialect = data.pop("$schema")
     kind = get(name).kind
-    text = {"type": "string", "minLength": 1}
+    text = {"type": "string", "pattern": "^[!-~]{1,256}$"}
+    ignored = {"type": "string", "maxLength": 4096, "description": "accepted and not kept"}
     code = {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}
-    identity = {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"}
+    identity = {"type": "string", "pattern": "^[A-Za-z0-9._-][A-Za-z0-9._:-]{0,127}$"}
     properties: dict[str, Any] = {
         "specversion": {"const": "1.0"},
         "id": text,
-        "source": {**text, "format": "uri-reference"},
+        "source": {"type": "string", "minLength": 1, "maxLength": 512, "format": "uri-reference"},
         "type": {"const": name},
-        "subject": {"type": "string", "pattern": f"^{kind}:[A-Za-z0-9._:-]{{1,128}}$"},
+        "subject": {"type": "string", "pattern": f"^{kind}:[A-Za-z0-9._-][A-Za-z0-9._:-]{{0,127}}$"},
         "time": {"type": "string", "format": "date-time"},
         "data": data,
         "member": identity,
@@ -109,12 +109,12 @@ def cloudevent_schema(name: str) -> dict[str, Any]:
         "actorrole": {"enum": ["client", "staff", "service", "system", "admin"]},
         "expectedversion": {"type": "integer", "minimum": 0, "maximum": 2**53 - 1},
         "correlationid": text,
-        "tags": {**text, "description": "codes, separated by single spaces"},
+        "tags": {"type": "string", "minLength": 1, "description": "at most 32 tags, separated by single spaces"},
         "forced": {**code, "description": "the reason code of a forced transition; needs the actor role admin"},
-        "datacontenttype": {**text, "description": "must be JSON"},
-        "dataschema": {**text, "description": "accepted and not kept"},
-        "traceparent": {**text, "description": "accepted and not kept"},
-        "tracestate": {**text, "description": "accepted and not kept"},
+        "datacontenttype": {"type": "string", "description": "must be JSON"},
+        "dataschema": ignored,
+        "traceparent": ignored,
+        "tracestate": ignored,
     }
     required = ["specversion", "id", "source", "type", "subject", "time", "data"]
     return {
@@ -122,7 +122,7 @@ def cloudevent_schema(name: str) -> dict[str, Any]:
         "title": name,
         "type": "object",
         "properties": properties,
-        "required": [*required, "member"] if kind == "member" else required,
+        "required": required,
         "additionalProperties": False,
         **({"$defs": definitions} if definitions else {}),
     }

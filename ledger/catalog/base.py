@@ -116,8 +116,8 @@ class EventType:
     def decode(self, raw: bytes | msgspec.Raw) -> EventData:
         """Return the checked data in the JSON text ``raw``.
 
-        Raises ``msgspec.ValidationError`` for an unknown or missing field, a wrong type or range (``fault`` turns it
-        into ``InvalidEvent``), ``InvalidEvent`` for what ``check`` refuses. Duplicate keys are the caller's to refuse.
+        Raises ``msgspec.ValidationError`` for an unknown or missing field, a wrong type or range (``ledger.event``
+        makes an ``InvalidEvent`` of it), ``InvalidEvent`` for what ``check`` refuses. Never sees duplicate keys.
         """
         data = self._decode(raw)
         if self._checks:
@@ -199,31 +199,6 @@ def event_type(
         return data
 
     return register
-
-
-_AT = re.compile(r"(?P<detail>.*) - at `(?:key` in `)?(?P<path>\$[^`]*)`", re.DOTALL)
-_FIELD = re.compile(r"Object (?:contains unknown|missing required) field `(?P<field>.*)`", re.DOTALL)
-
-
-def fault(error: msgspec.ValidationError, at: str = "$.data") -> InvalidEvent:
-    """Return the ``InvalidEvent`` that says what ``error`` says, with the exact JSON path, under the path ``at``.
-
-    msgspec names an unknown or missing field in the text and its object in the path; here the path names the field.
-    """
-    text = str(error)
-    placed = _AT.fullmatch(text)
-    detail, path = (placed["detail"], placed["path"][1:]) if placed else (text, "")
-    field = _FIELD.fullmatch(detail)
-    if field:
-        path += member_path(field["field"])
-    return InvalidEvent(detail, at + path)
-
-
-def member_path(name: str) -> str:
-    """Return the JSON path step to the member ``name`` of an object: ``.name``, or quoted where it isn't plain."""
-    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
-        return f".{name}"
-    return f"[{msgspec.json.encode(name).decode()}]"
 
 
 def _private_fields(data: type[EventData]) -> Iterator[tuple[msgspec.inspect.Field, dict[str, Any]]]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, UnsetType
 
+from ledger import moment
 from ledger.errors import InvalidEvent
 
 # In Python ``$`` also matches before a last line feed, which no value may end in; JSON Schema readers know no ``\Z``.
@@ -21,7 +22,9 @@ Reason = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}" + END, descrip
 Station = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}" + END, description="the code of a kiln, shelf or room")
 ]
-Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,128}" + END, description="an opaque id, never a name")]
+Id = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9._-][A-Za-z0-9._:-]{0,127}" + END, description="an opaque id, never a name")
+]
 Decimal = Annotated[
     str,
     Meta(
@@ -34,8 +37,8 @@ _DAY, _CLOCK = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}"
 Instant = Annotated[
     str,
     Meta(
-        pattern=rf"^{_DAY}T{_CLOCK}:[0-9]{{2}}(?:\.[0-9]{{1,6}})?(?:Z|[+-]{_CLOCK})" + END,
-        description="a moment, RFC 3339 with its offset, at most microseconds; kept as written",
+        pattern=rf"^{_DAY}T{_CLOCK}:[0-9]{{2}}(?:\.[0-9]{{1,9}})?(?:Z|[+-]{_CLOCK})" + END,
+        description="a moment, RFC 3339 with its offset; kept as written",
         extra_json_schema={"format": "date-time"},
     ),
 ]
@@ -43,23 +46,21 @@ Count = Annotated[int, Meta(ge=0, le=1_000_000, description="a count, from 0")]
 Positive = Annotated[int, Meta(ge=1, le=1_000_000, description="a count, from 1")]
 
 
-def instant(text: str, path: str) -> dt.datetime:
-    """Return the moment that the ``Instant`` ``text`` names.
-
-    Raises ``InvalidEvent`` at ``path`` where there is no such date, time or offset.
-    """
-    try:
-        return dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidEvent(f"no such moment: {text} ({error})", path) from None
-
-
-def check_order(earlier: object, later: object, path: str, names: tuple[str, str]) -> None:
-    """Check two ``Instant`` values, each possibly ``UNSET``: both real, and the first not after the second.
+def check_order(earlier: str | UnsetType, later: str | UnsetType, path: str, names: tuple[str, str]) -> None:
+    """Check two ``Instant`` values where present: each real, and the first not after the second.
 
     ``path`` is that of the object they are fields of, ``names`` are their JSON names. Raises ``InvalidEvent``.
     """
-    first = instant(earlier, f"{path}.{names[0]}") if isinstance(earlier, str) else None
-    last = instant(later, f"{path}.{names[1]}") if isinstance(later, str) else None
-    if first and last and first > last:
-        raise InvalidEvent(f"{names[0]} {earlier} is after {names[1]} {later}", f"{path}.{names[1]}")
+    first = _microseconds(earlier, f"{path}.{names[0]}")
+    last = _microseconds(later, f"{path}.{names[1]}")
+    if first is not None and last is not None and first > last:
+        raise InvalidEvent(f"{names[1]} {later} is before {names[0]} {earlier}", f"{path}.{names[1]}")
+
+
+def _microseconds(text: str | UnsetType, path: str) -> int | None:
+    if isinstance(text, UnsetType):
+        return None
+    try:
+        return moment.microseconds(text)
+    except ValueError as error:
+        raise InvalidEvent(f"{error}, got {text}", path) from None

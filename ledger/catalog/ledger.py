@@ -1,0 +1,60 @@
+"""Events of the ledger itself: its beginning, its keys, and whether it takes appends.
+
+Owns the data of ``ledger.*``. Nothing in it is private: these entries are what an auditor starts from.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from ledger.catalog.base import EventData, event_type
+from ledger.catalog.values import END, Reason
+
+Origin = Annotated[
+    str,
+    Meta(
+        pattern=r"^[!-*,-~]{1,255}" + END,
+        description="the ledger's public name: a URL without scheme, no spaces, no plus sign (C2SP tlog-checkpoint)",
+    ),
+]
+VerifierKey = Annotated[
+    str,
+    Meta(
+        pattern=r"^[!-*,-~]{1,255}\+[0-9a-f]{8}\+[A-Za-z0-9+/]{4,4096}={0,2}" + END,
+        description="a verifier key line (C2SP signed-note)",
+    ),
+]
+VerifierKeys = Annotated[list[VerifierKey], Meta(min_length=1, max_length=8)]
+
+
+@event_type("ledger.created", retention="ledger", issued_by_ledger=True)
+class Created(EventData, frozen=True, kw_only=True):
+    """The ledger begins: always the entry at position 0, and nowhere else."""
+
+    format: Annotated[Literal[1], Meta(description="the version of the entry format")]
+    origin: Origin
+    verifier_keys: VerifierKeys
+
+
+@event_type("ledger.key_rotated", retention="ledger", issued_by_ledger=True)
+class KeyRotated(EventData, frozen=True, kw_only=True):
+    """From here on checkpoints are signed by other keys: ``verifier_keys`` are all that hold now."""
+
+    reason: Reason
+    verifier_keys: VerifierKeys
+
+
+@event_type("ledger.frozen", retention="ledger")
+class Frozen(EventData, frozen=True, kw_only=True):
+    """An admin stops all appends."""
+
+    reason: Reason
+
+
+@event_type("ledger.thawed", retention="ledger")
+class Thawed(EventData, frozen=True, kw_only=True):
+    """An admin lets appends go on."""
+
+    reason: Reason
