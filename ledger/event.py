@@ -1,0 +1,302 @@
+"""Events in and out: CloudEvents 1.0 JSON on the outside, canonical event bytes on the inside.
+
+Owns the envelope: which attributes are known, what they may hold, what a credential may claim, and how a request is
+compared with the entry it repeats. Never assigns a position, never stores, never reads a clock; the catalogue owns
+data. Attributes are those of design's events page: ``subject`` is our stream; ``dataschema``, ``traceparent`` and
+``tracestate`` are accepted and not kept.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+import orjson
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from ledger import catalog, privacy
+from ledger.canonical import MAX_INTEGER, refuse_duplicates
+from ledger.entry import MAX_ENTRY, Actor, Entry, EventBody, decode, encode_body
+from ledger.errors import InvalidEvent, LedgerError, MalformedEvent, OversizedEvent, RoleDenied
+from ledger.moment import normal
+
+STREAM_ID = r"[A-Za-z0-9._-][A-Za-z0-9._:-]{0,127}"
+ACTOR_ROLES = ("client", "staff", "service", "system", "admin")
+MAX_EVENT_BODY = 2 * 1024 * 1024  # one request event as JSON; entry and disclosures have their own, lower limits
+
+Text = Annotated[str, Meta(pattern=r"^[!-~]{1,256}$")]
+Id = Annotated[str, Meta(pattern=rf"^{STREAM_ID}$")]
+Source = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{1,512}$")]
+Code = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Tags = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}( [A-Za-z0-9._:-]{1,64}){0,31}$")]
+Ignored = Annotated[str, Meta(max_length=4096)]
+
+
+class CloudEvent(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The envelope as callers send it (CloudEvents 1.0 JSON format, section 3), with our extension attributes."""
+
+    specversion: Literal["1.0"]
+    id: Text
+    source: Source
+    type: str
+    subject: Annotated[str, Meta(pattern=rf"^[a-z]+:{STREAM_ID}$")]
+    time: str
+    data: Raw
+    datacontenttype: str | UnsetType = UNSET
+    dataschema: Ignored | UnsetType = UNSET
+    traceparent: Ignored | UnsetType = UNSET
+    tracestate: Ignored | UnsetType = UNSET
+    member: Id | UnsetType = UNSET
+    actor: Id | UnsetType = UNSET
+    actorrole: Literal["client", "staff", "service", "system", "admin"] | UnsetType = UNSET
+    expectedversion: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] | UnsetType = UNSET
+    correlationid: Text | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
+    forced: Code | UnsetType = UNSET
+
+
+class Credential(Struct, frozen=True, kw_only=True):
+    """Who posts: ``id`` goes into the seal; ``role`` is the API role; ``actor_roles`` are those it may assert.
+
+    ``actor`` and ``actor_role`` stand in for events that name none.
+    """
+
+    id: str
+    role: Literal["owner", "admin", "service", "auditor", "member"]
+    actor: str
+    actor_role: str
+    actor_roles: frozenset[str] = frozenset({"client", "staff", "service"})
+
+
+LOCAL = Credential(
+    id="local",
+    role="owner",
+    actor="local",
+    actor_role="admin",
+    actor_roles=frozenset({"client", "staff", "service", "admin"}),
+)
+SYSTEM = Credential(id="local", role="owner", actor="ledger", actor_role="system", actor_roles=frozenset({"system"}))
+
+
+class Prepared(Struct, kw_only=True):
+    """A checked event, encoded and committed once, ready to be sealed. ``body`` is the event's canonical bytes.
+
+    ``lifecycle_data`` is what the lifecycle reads of it; ``claims`` says which actor attributes the caller left open.
+    """
+
+    type: catalog.EventType
+    id: str
+    source: str
+    stream: str
+    member: str | None
+    actor_role: str
+    forced: str | None
+    expected_version: int | None
+    body: bytes
+    private: dict[str, Any]
+    names: tuple[str, ...]
+    disclosures: list[bytes]
+    lifecycle_data: dict[str, Any]
+    actor_given: bool
+    role_given: bool
+    by: str
+
+
+_decode = msgspec.json.Decoder(CloudEvent).decode
+_encode = msgspec.json.Encoder().encode
+_AT = re.compile(r" - at `(.*)`$", re.DOTALL)
+_UNKNOWN = re.compile(r"unknown field `(.*)`$", re.DOTALL)
+_MISSING = re.compile(r"missing required field `(.*)`$", re.DOTALL)
+_NOTHING: dict[str, Any] = {}
+
+
+def fault(error: Exception, prefix: str = "$") -> MalformedEvent | InvalidEvent:
+    """Our error for what a msgspec decoder raised, with the JSON path; ``prefix`` is where the decoded part stood."""
+    if isinstance(error, UnicodeDecodeError):
+        return MalformedEvent(f"not valid UTF-8: {error.reason}", prefix)
+    if isinstance(error, RecursionError):
+        return InvalidEvent("nested too deeply", prefix)
+    detail, path = str(error), prefix
+    if (at := _AT.search(detail)) is not None:
+        detail, path = detail[: at.start()], prefix + at[1][1:]
+    for pattern in (_UNKNOWN, _MISSING):
+        if (named := pattern.search(detail)) is not None:
+            path = f"{path}.{named[1]}"
+    kind = InvalidEvent if isinstance(error, msgspec.ValidationError) else MalformedEvent
+    return kind(detail[:1].lower() + detail[1:], path)
+
+
+def prepare(raw: bytes | Raw, credential: Credential) -> Prepared:
+    """Check one CloudEvent's bytes, settle who acts, commit to its private fields and encode it for its entry.
+
+    Raises ``MalformedEvent``, ``InvalidEvent``, ``OversizedEvent`` or ``RoleDenied``, each with the JSON path.
+    """
+    if len(memoryview(raw)) > MAX_EVENT_BODY:
+        raise OversizedEvent(f"the event takes more than {MAX_EVENT_BODY:,} bytes")
+    try:
+        cloud = _decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise fault(error) from None
+    kind = catalog.get(cloud.type)
+    try:
+        data = kind.decode(cloud.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise fault(error, "$.data") from None
+    refuse_duplicates(bytes(raw), _encode(cloud))
+    refuse_duplicates_in_data(bytes(cloud.data), _encode(data))
+    _check_envelope(cloud, kind, credential)
+    public, private = kind.split(data)
+    committed = [privacy.commit(name, private[name]) for name in sorted(private)]
+    return _prepared(cloud, kind, credential, public, private, committed)
+
+
+def refuse_duplicates_in_data(raw: bytes, parsed: bytes) -> None:
+    """As ``canonical.refuse_duplicates``, with the path below ``$.data``."""
+    try:
+        refuse_duplicates(raw, parsed)
+    except MalformedEvent as error:
+        raise MalformedEvent(error.detail, f"$.data{error.path[1:]}") from None
+
+
+def _check_envelope(cloud: CloudEvent, kind: catalog.EventType, credential: Credential) -> None:
+    """Normalise ``time`` in place and refuse what the types alone can't: stream kind, member, roles, content type."""
+    try:
+        cloud.time = normal(cloud.time)
+    except ValueError as error:
+        raise InvalidEvent(f"{error}", "$.time") from None
+    stream_kind, _, rest = cloud.subject.partition(":")
+    if stream_kind != kind.kind:
+        raise InvalidEvent(
+            f"expected a stream {kind.kind}:…, as the type is {kind.name}, got {cloud.subject}", "$.subject"
+        )
+    if stream_kind == "member" and cloud.member != rest:
+        if cloud.member is not UNSET:
+            raise InvalidEvent(f"expected {rest}, the member that the stream names, got {cloud.member}", "$.member")
+        cloud.member = rest
+    if cloud.datacontenttype is not UNSET and not _is_json(cloud.datacontenttype):
+        raise InvalidEvent(f"expected a JSON media type, got {cloud.datacontenttype!r}", "$.datacontenttype")
+    role = cloud.actorrole if cloud.actorrole is not UNSET else credential.actor_role
+    if role not in credential.actor_roles:
+        allowed = ", ".join(sorted(credential.actor_roles))
+        raise RoleDenied(f"credential {credential.id} may not act as {role}, only as {allowed}", "$.actorrole")
+    if kind.issued_by_ledger and role != "system":
+        raise RoleDenied(f"{kind.name} is written by the ledger itself and can't be posted", "$.type")
+    if cloud.forced is not UNSET and role != "admin":
+        raise RoleDenied(f"only role admin may force an event, not {role}", "$.forced")
+
+
+def _is_json(media_type: str) -> bool:
+    essence = media_type.partition(";")[0].strip().lower()
+    return essence in ("application/json", "text/json") or essence.endswith("+json")
+
+
+def _prepared(
+    cloud: CloudEvent,
+    kind: catalog.EventType,
+    credential: Credential,
+    public: bytes,
+    private: dict[str, Any],
+    committed: list[privacy.Committed],
+) -> Prepared:
+    role = cloud.actorrole if cloud.actorrole is not UNSET else credential.actor_role
+    body = encode_body(
+        EventBody(
+            actor=Actor(cloud.actor if cloud.actor is not UNSET else credential.actor, role),
+            correlation=cloud.correlationid,
+            data=Raw(public),
+            forced=cloud.forced,
+            id=cloud.id,
+            member=cloud.member,
+            private={one.name: one.commitment for one in committed} if committed else UNSET,
+            source=cloud.source,
+            stream=cloud.subject,
+            tags=sorted(set(cloud.tags.split(" "))) if cloud.tags is not UNSET else UNSET,
+            time=cloud.time,
+            type=kind.name,
+            v=kind.version,
+        )
+    )
+    if len(body) > MAX_ENTRY:
+        raise OversizedEvent(
+            f"the event takes {len(body):,} bytes, of at most {MAX_ENTRY:,} with its seal",
+            advice="store large content elsewhere and record its digest and place",
+        )
+    return Prepared(
+        type=kind,
+        id=cloud.id,
+        source=cloud.source,
+        stream=cloud.subject,
+        member=cloud.member if cloud.member is not UNSET else None,
+        actor_role=role,
+        forced=cloud.forced if cloud.forced is not UNSET else None,
+        expected_version=cloud.expectedversion if cloud.expectedversion is not UNSET else None,
+        body=body,
+        private=private,
+        names=tuple(one.name for one in committed),
+        disclosures=[one.disclosure for one in committed],
+        lifecycle_data=orjson.loads(public) if kind.reads_data else _NOTHING,
+        actor_given=cloud.actor is not UNSET,
+        role_given=cloud.actorrole is not UNSET,
+        by=credential.id,
+    )
+
+
+def difference(request: Prepared, stored: EventBody, disclosed: dict[str, Any]) -> str | None:
+    """The attribute in which a request differs from the stored event of the same source and id, or None for a retry.
+
+    ``disclosed`` holds the stored private values that still open; erased ones compare as equal, as do an actor and a
+    role that the request leaves to its credential.
+    """
+    asked = msgspec.json.decode(request.body, type=EventBody)
+    for attribute in ("type", "stream", "member", "time", "correlation", "tags", "forced"):
+        if getattr(asked, attribute) != getattr(stored, attribute):
+            return attribute
+    if request.actor_given and asked.actor.id != stored.actor.id:
+        return "actor"
+    if request.role_given and asked.actor.role != stored.actor.role:
+        return "actorrole"
+    if asked.public() != request.type.upcast(stored.v, stored.public()):
+        return "data"
+    if set(request.private) != set(stored.commitments()):
+        return "set of private fields"
+    for name, value in disclosed.items():
+        if request.private[name] != value:
+            return f"value of data.{name}"
+    return None
+
+
+def to_cloudevent(entry: Entry | bytes, disclosed: dict[str, Any] | None = None) -> dict[str, Any]:
+    """An entry as a CloudEvent, private values filled in where given.
+
+    The seal travels as the extension attributes ``ledgerposition``, ``ledgerversion`` and ``ledgerrecorded``, so that a
+    reader sees what the ledger added. Raises ``StoreError`` when the bytes are no entry.
+    """
+    stored = decode(entry) if isinstance(entry, bytes) else entry
+    body, seal = stored.event, stored.seal
+    kind = catalog.get(body.type)
+    cloud: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": body.id,
+        "source": body.source,
+        "type": body.type,
+        "subject": body.stream,
+        "time": body.time,
+        "datacontenttype": "application/json",
+        "member": body.member,
+        "actor": body.actor.id,
+        "actorrole": body.actor.role,
+        "correlationid": body.correlation,
+        "tags": " ".join(body.tags) if body.tags else UNSET,
+        "forced": body.forced,
+        "ledgerposition": seal.position,
+        "ledgerversion": seal.version,
+        "ledgerrecorded": seal.recorded,
+        "data": kind.join(kind.upcast(body.v, body.public()), disclosed or {}),
+    }
+    return {name: value for name, value in cloud.items() if value is not UNSET}
+
+
+def describe_error(error: LedgerError) -> str:
+    """One line for a rejected event: the fault, then the advice if there is any."""
+    return f"{error} ({error.advice})" if error.advice else str(error)

@@ -1,0 +1,390 @@
+"""The log: one ledger as its users see it. Append, read, prove, sign, follow.
+
+Owns the ledger's folder (``ledger.db`` and ``keys/``) and brings its parts together: the store, the writer, the keys
+and the signer. The only way to append. Never parses HTTP or a command line, and never holds what it could read again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import msgspec
+
+from ledger import moment, proof, tiles
+from ledger.checkpoint import Checkpoint
+from ledger.credentials import Credentials
+from ledger.datakeys import DataKeys
+from ledger.entry import FORMAT_VERSION, decode
+from ledger.errors import Conflict, EventError, ForkError, NotFound
+from ledger.event import LOCAL, SYSTEM, Credential, Prepared, prepare
+from ledger.flush import LEDGER_STREAM, Outcome, Receipt, Unit
+from ledger.keys import Keys, sync_folder
+from ledger.merkle import HASH_SIZE
+from ledger.note import VerifierKey
+from ledger.signer import Signer, check_consistent
+from ledger.store.protocol import PAGE, Head, Row, Selection, Store
+from ledger.store.sqlite import SQLiteStore
+from ledger.writer import Clock, Results, Writer
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+ORIGIN = re.compile(r"[A-Za-z0-9._~-]+(:\d+)?(/[A-Za-z0-9._~-]+)*")
+SIGN_SECONDS = 1.0
+"""At most this much of a growing log is not yet covered by a signed checkpoint; nothing is signed while it rests."""
+
+
+def system_clock() -> int:
+    """Unix time in microseconds."""
+    return time.time_ns() // 1000
+
+
+class Created(NamedTuple):
+    """A new ledger, opened, and the one-time view of its owner's API key."""
+
+    log: Log
+    api_key: str
+
+
+class Log:
+    """One opened ledger. Safe for use from several threads; use it as a context manager, or ``close`` it."""
+
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        *,
+        clock: Clock = system_clock,
+        accept_clock: bool = False,
+        alarm: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        """Bring an opened store and its keys together; callers use ``create`` or ``open``."""
+        self._store = store
+        self._keys = keys
+        self._data_keys = DataKeys(keys, store.origin)
+        self._signer = Signer(keys, store.origin)
+        self._writer = Writer(
+            store,
+            self._data_keys,
+            clock,
+            accept_clock=accept_clock,
+            alarm=alarm,
+            committed=self._sign_when_due,
+        )
+        self._sign_lock = threading.Lock()  # guards the three below
+        self._signed_size = 0
+        self._timer: threading.Timer | None = None
+        self._appended = False
+
+    # --- Making and opening ------------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, data: Path, name: str, origin: str, *, clock: Clock = system_clock) -> Created:
+        """Make a ledger ``name`` under the folder ``data``: keys, store, ``ledger.created``, an owner's key.
+
+        It is built aside and renamed into place, so that a crash leaves no half of one. Raises ``Conflict`` when the
+        name is taken, ``ValueError`` for a name or origin of another form.
+        """
+        if not NAME.fullmatch(name):
+            raise ValueError(f"a ledger's name is 1 to 63 of a-z, 0-9, - and _, got {name!r}")
+        if not ORIGIN.fullmatch(origin):
+            raise ValueError(f"an origin is a host and path without scheme, like ledger.example/studio, got {origin!r}")
+        folder = data / name
+        if folder.exists():
+            raise Conflict(f"a ledger {name} exists already in {data}", advice="choose another name")
+        data.mkdir(parents=True, exist_ok=True)
+        aside = data / f".{name}.new"
+        if aside.exists():
+            shutil.rmtree(aside)  # left by a crash; it never was a ledger
+        aside.mkdir(mode=0o700)
+        keys = Keys.create(aside / "keys", origin)
+        store = SQLiteStore.create(aside / "ledger.db", origin, Head(0, bytes(HASH_SIZE), "", keys.epochs()[-1]))
+        api_key = Credentials(keys.folder).issue("owner", "owner")
+        with cls(store, keys, clock=clock) as log:
+            log._append_created()
+        sync_folder(aside)
+        aside.rename(folder)
+        sync_folder(data)
+        return Created(cls.open(data, name, clock=clock), api_key)
+
+    @classmethod
+    def open(
+        cls,
+        data: Path,
+        name: str,
+        *,
+        clock: Clock = system_clock,
+        accept_clock: bool = False,
+        alarm: Callable[[str], None] = lambda message: None,
+    ) -> Log:
+        """Open the ledger ``name`` under the folder ``data``.
+
+        Raises ``NotFound`` when there is none, ``StoreError`` or ``KeyFileError`` when it is unusable.
+        """
+        folder = data / name
+        if not NAME.fullmatch(name) or not (folder / "ledger.db").is_file():
+            raise NotFound(
+                f"there is no ledger {name!r} in {data}", advice="make it with: continuity init NAME --origin ORIGIN"
+            )
+        store = SQLiteStore(folder / "ledger.db")
+        try:
+            keys = Keys(folder / "keys", store.origin)
+        except BaseException:
+            store.close()
+            raise
+        return cls(store, keys, clock=clock, accept_clock=accept_clock, alarm=alarm)
+
+    def close(self) -> None:
+        """Commit what waits, sign the tree if it grew, and release everything. Idempotent."""
+        self._writer.close()
+        with self._sign_lock:
+            timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+            timer.join()
+        if self._appended:
+            self._appended = False
+            with contextlib.suppress(ForkError):  # the writer refuses by itself; closing must release in any case
+                self.checkpoint()
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @property
+    def origin(self) -> str:
+        """The ledger's origin: the name in its keys and checkpoints."""
+        return self._store.origin
+
+    @property
+    def verifier_keys(self) -> tuple[VerifierKey, ...]:
+        """The public keys that its checkpoints are signed with."""
+        return self._keys.verifier_keys
+
+    @property
+    def credentials(self) -> Credentials:
+        """The API credentials of this ledger."""
+        return Credentials(self._keys.folder)
+
+    @property
+    def store(self) -> Store:
+        """The store beneath, for the audit and for projections; nobody else appends to it."""
+        return self._store
+
+    # --- Appending ---------------------------------------------------------------------------------------------------
+
+    def append(self, events: Sequence[bytes], credential: Credential = LOCAL, *, atomic: bool = True) -> list[Outcome]:
+        """Append CloudEvents given as JSON bytes; returns when they are durable, with an outcome for each, in order.
+
+        Atomic: all or none, and the first fault is raised, with its index. Else a faulty event's outcome is its error.
+        Raises also what ``submit`` raises.
+        """
+        return self.submit(events, credential, atomic=atomic).result()
+
+    def submit(
+        self, events: Sequence[bytes | msgspec.Raw], credential: Credential = LOCAL, *, atomic: bool = True
+    ) -> Future[list[Outcome]]:
+        """As ``append``, but at once: the checks that need no state run here, the rest in the writer.
+
+        Raises ``EventError`` (atomic), ``Busy`` and ``ReadOnly``; the future raises ``EventError`` (atomic),
+        ``StoreError``, ``ReadOnly`` and ``ForkError``.
+        """
+        outcomes: list[Outcome | Prepared] = []
+        for index, raw in enumerate(events):
+            try:
+                outcomes.append(prepare(raw, credential))
+            except EventError as error:
+                error.index = index
+                if atomic:
+                    raise
+                outcomes.append(error)
+        ready = [(index, event) for index, event in enumerate(outcomes) if isinstance(event, Prepared)]
+        units = [Unit(ready)] if atomic else [Unit([one]) for one in ready]
+        self._check_memory()
+        answer: Future[list[Outcome]] = Future()
+        queued = self._writer.submit(units)
+        queued.add_done_callback(lambda done: _answer(answer, done, outcomes, units, atomic=atomic))
+        return answer
+
+    def _append_created(self) -> None:
+        data = {
+            "format": FORMAT_VERSION,
+            "origin": self.origin,
+            "verifier_keys": [str(key) for key in self.verifier_keys],
+        }
+        created = {
+            "specversion": "1.0",
+            "id": "created",
+            "source": "urn:continuity-ledger",
+            "type": "ledger.created",
+            "subject": LEDGER_STREAM,
+            "time": moment.recorded(self._writer.clock()),
+            "data": data,
+        }
+        self.append([msgspec.json.encode(created)], SYSTEM)
+
+    # --- Reading -----------------------------------------------------------------------------------------------------
+
+    def head(self) -> Head:
+        """The end of the log as it stands now."""
+        with self._store.reading() as reads:
+            return reads.head()
+
+    def page(self, selection: Selection, limit: int = PAGE) -> list[Row]:
+        """The first ``limit`` rows of a selection, by position; continue after the last one's position."""
+        with self._store.reading() as reads:
+            return reads.rows(selection, min(limit, PAGE))
+
+    def scan(self, selection: Selection | None = None) -> Iterator[Row]:
+        """All rows of a selection as of now, by position, in short reads. Memory stays flat."""
+        chosen = selection or Selection()
+        last = self.head().size - 1
+        chosen = chosen._replace(last=last if chosen.last is None else min(chosen.last, last))
+        while rows := self.page(chosen):
+            yield from rows
+            if len(rows) < PAGE:
+                return
+            chosen = chosen._replace(first=rows[-1].position + 1)
+
+    def row(self, position: int) -> Row:
+        """The row at a position. Raises ``NotFound``."""
+        rows = self.page(Selection(position, position)) if position >= 0 else []
+        if not rows:
+            raise NotFound(f"there is no entry at position {position}; the log holds {self.head().size:,}")
+        return rows[0]
+
+    def disclose(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """The private values of each row, as far as they still open. For those who may see them only."""
+        with self._store.reading() as reads:
+            return self._data_keys.disclose(reads, rows)
+
+    def bound(self, text: str, *, end: bool) -> int:
+        """The position that an inclusive bound given by a person means: digits are a position, else it is a time.
+
+        A time as an end is the last position recorded at or before it (-1 if none), as a start the first recorded at or
+        after it. Raises ``ValueError``.
+        """
+        if text.isascii() and text.isdigit():
+            return int(text)
+        wanted = moment.bound(text, end=end)
+        low, high = 0, self.head().size  # the answer for a start: the first position whose `recorded` is not before
+        while low < high:
+            middle = (low + high) // 2
+            at = decode(self.row(middle).entry).seal.recorded
+            low, high = (middle + 1, high) if (at <= wanted if end else at < wanted) else (low, middle)
+        return low - 1 if end else low
+
+    def follow(self, after: int = -1) -> Iterator[Row]:
+        """Every row after a position, for ever: those there are, then new ones as they are committed, none missed."""
+        with self._store.subscribe(gt=after + 1) as subscription:
+            for notification in subscription:
+                yield self.row(notification.id - 1)
+
+    # --- Proving -----------------------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> tuple[Checkpoint, bytes]:
+        """The signed checkpoint of the tree as it stands: (content, note). Raises ``ForkError``."""
+        current, note = self._signer.sign(self._tree, self.consistency)
+        with self._sign_lock:
+            new, self._signed_size = current.size > self._signed_size, current.size
+        if new:
+            self._store.add_checkpoint(current.size, note)
+        return current, note
+
+    def prove(self, position: int) -> bytes:
+        """The tlog-proof of the entry at a position, under the current checkpoint. Raises ``NotFound``."""
+        current, note = self.checkpoint()
+        if not 0 <= position < current.size:
+            raise NotFound(f"there is no entry at position {position}; the log holds {current.size:,}")
+        with self._store.reading() as reads:
+            hashes = tiles.inclusion_proof(reads.tile, position, current.size)
+        return proof.format_proof(proof.Proof(position, tuple(hashes), note, None))
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """The consistency proof between two sizes. Raises ``ProofError`` unless 1 <= old <= new <= the log's size."""
+        with self._store.reading() as reads:
+            if new > reads.head().size:
+                raise NotFound(f"the log holds {reads.head().size:,} entries, not {new:,}")
+            return tiles.consistency_proof(reads.tile, old, new)
+
+    def root(self, size: int) -> bytes:
+        """The root of the tree at a size. Raises ``NotFound`` above the log's size."""
+        with self._store.reading() as reads:
+            if size > reads.head().size:
+                raise NotFound(f"the log holds {reads.head().size:,} entries, not {size:,}")
+            return tiles.root_at(reads.tile, size)
+
+    def tile(self, path: str) -> bytes:
+        """The content of a tile or entry bundle by its path (C2SP tlog-tiles). Raises ``InvalidPath``, ``NotFound``."""
+        wanted = tiles.parse_path(path)
+        missing = NotFound(f"there is no {path} in a log of {self.head().size:,} entries")
+        if wanted.level is None:
+            first = wanted.index * tiles.TILE_WIDTH
+            rows = self.page(Selection(first, first + wanted.width - 1))
+            if len(rows) < wanted.width:
+                raise missing
+            return tiles.format_bundle(row.entry for row in rows)
+        with self._store.reading() as reads:
+            hashes = reads.tile(wanted.level, wanted.index)
+        if len(hashes) < wanted.width * HASH_SIZE:
+            raise missing
+        return hashes[: wanted.width * HASH_SIZE]
+
+    def _tree(self) -> Checkpoint:
+        with self._store.reading() as reads:
+            size = reads.head().size
+            return Checkpoint(self.origin, size, tiles.root_at(reads.tile, size))
+
+    def _check_memory(self) -> None:
+        """Before the first append: see that the store extends what was signed. Raises ``ForkError``."""
+        if self._appended:
+            return
+        remembered = self._signer.remembered()
+        if remembered is not None:
+            check_consistent(remembered[0], self._tree(), self.consistency)
+        self._appended = True
+
+    def _sign_when_due(self, head: Head) -> None:
+        """Sign soon after a commit, at most once in ``SIGN_SECONDS``; runs on the writer's thread."""
+        with self._sign_lock:
+            if self._timer is None:
+                self._timer = threading.Timer(SIGN_SECONDS, self._sign)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _sign(self) -> None:
+        with self._sign_lock:
+            self._timer = None
+        with contextlib.suppress(Exception):
+            self.checkpoint()
+
+
+def _answer(
+    answer: Future[list[Outcome]],
+    done: Future[Results],
+    outcomes: list[Outcome | Prepared],
+    units: list[Unit],
+    *,
+    atomic: bool,
+) -> None:
+    """Resolve a request's future from its units' results, each put at its event's index."""
+    if (failure := done.exception()) is not None:
+        answer.set_exception(failure)
+        return
+    for unit, result in zip(units, done.result(), strict=True):
+        if isinstance(result, EventError) and atomic:
+            answer.set_exception(result)
+            return
+        decided = [result] if isinstance(result, EventError) else result
+        for (index, _), outcome in zip(unit.events, decided, strict=True):
+            outcomes[index] = outcome
+    answer.set_result([outcome for outcome in outcomes if isinstance(outcome, Receipt | EventError)])

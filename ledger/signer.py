@@ -1,0 +1,85 @@
+"""The signer: signs checkpoints, and remembers the last one outside the store.
+
+Owns ``last-checkpoint`` beside the signing keys, and the refusal to sign a tree that is smaller than, or inconsistent
+with, the remembered one: a store that was rolled back as a whole is noticed here. Never reads entries.
+
+Order of effects: lock, read memory, check consistency, sign, write memory durably, unlock, return. A crash before the
+write leaves the old memory and no signature was given out; a crash after it leaves a memory of a signature that nobody
+saw, of a tree that is durable already.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from ledger.errors import ForkError, ProofError
+from ledger.keys import Keys, read_private, write_private
+from ledger.merkle import verify_consistency
+
+Prove = Callable[[int, int], list[bytes]]
+
+
+class Signer:
+    """Signs the checkpoints of one ledger with all its keys."""
+
+    def __init__(self, keys: Keys, origin: str) -> None:
+        self._keys = keys
+        self._origin = origin
+        self._memory = keys.folder / "last-checkpoint"
+
+    def remembered(self) -> tuple[Checkpoint, bytes] | None:
+        """The last checkpoint that was signed and its note, or None. Raises ``SignatureError`` when it was altered."""
+        if not self._memory.exists():
+            return None
+        note = read_private(self._memory)
+        return open_checkpoint(note, self._keys.verifier_keys), note
+
+    def sign(self, tree: Callable[[], Checkpoint], prove: Prove) -> tuple[Checkpoint, bytes]:
+        """Sign the tree as it stands once the lock is held; the same tree gives the same note again.
+
+        ``tree`` gives the checkpoint to sign, ``prove`` a consistency proof between two sizes. Raises ``ForkError``.
+        """
+        with self._locked():
+            last = self.remembered()
+            current = tree()
+            if last is not None:
+                check_consistent(last[0], current, prove)
+                if last[0].size == current.size:
+                    return last
+            note = sign_checkpoint(current, self._keys.signers)
+            write_private(self._memory, note)
+            return current, note
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the signer's lock across processes: two signers must not both read an old memory."""
+        descriptor = os.open(self._keys.folder / ".signer.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def check_consistent(last: Checkpoint, current: Checkpoint, prove: Prove) -> None:
+    """Check that ``current`` extends ``last``. Raises ``ForkError`` naming both when it does not."""
+    if current.size < last.size:
+        raise ForkError(
+            f"the store holds {current.size:,} entries, but a checkpoint of {last.size:,} was signed",
+            advice="the store was rolled back or cut: restore it, and audit against the signed checkpoint",
+        )
+    try:
+        if current.size == last.size:
+            if current.root != last.root:
+                raise ProofError("another root at the same size")
+            return
+        verify_consistency(last.size, current.size, last.root, current.root, prove(last.size, current.size))
+    except ProofError as error:
+        raise ForkError(
+            f"the store does not extend the checkpoint signed at size {last.size:,}: {error}",
+            advice="audit the store to find the first altered entry",
+        ) from None

@@ -1,0 +1,159 @@
+"""What the log asks of a store, and the shapes that pass between them.
+
+Owns the protocol and its durability promise: when ``Writes.commit`` returns, the batch is on stable storage, and a
+crash at any earlier moment leaves the store as it was. A store keeps bytes and finds them again; it never seals,
+hashes, encrypts or judges them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from eventsourcing.persistence import ApplicationRecorder, Subscription
+from msgspec import Struct, field
+
+from ledger.tiles import Tile
+
+PAGE = 1_000
+"""Rows that one short read returns at most, so that no reader holds back the database's housekeeping."""
+
+
+class Head(NamedTuple):
+    """The end of the log: its size, its last entry's leaf hash and ``recorded``, and the epoch of its data keys."""
+
+    size: int
+    leaf: bytes
+    recorded: str
+    epoch: int
+
+
+class Row(NamedTuple):
+    """One stored entry with the columns that find it again. All but ``entry`` repeat what its bytes say."""
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    member: str | None
+    member_version: int | None
+    entry: bytes
+
+
+class Selection(NamedTuple):
+    """Which rows: an inclusive range of positions, and equality of stream, member and type where given."""
+
+    first: int = 0
+    last: int | None = None
+    stream: str | None = None
+    member: str | None = None
+    type: str | None = None
+
+
+class WrappedKey(NamedTuple):
+    """The data key of a (member, stream), encrypted under an epoch key; ``member`` is empty for events about nobody."""
+
+    member: str
+    stream: str
+    epoch: int
+    wrapped: bytes
+
+
+class Batch(Struct):
+    """What one flush writes, all or nothing."""
+
+    rows: list[Row] = field(default_factory=list)
+    ids: list[tuple[str, str, int]] = field(default_factory=list)
+    """(source, id, position) of each row."""
+    disclosures: list[tuple[int, bytes]] = field(default_factory=list)
+    """(position, sealed disclosures) of the rows with private fields."""
+    keys: list[WrappedKey] = field(default_factory=list)
+    tiles: list[Tile] = field(default_factory=list)
+    head: Head = Head(0, b"", "", 0)
+
+
+class Reads(Protocol):
+    """Reads within one consistent view of the store."""
+
+    def head(self) -> Head:
+        """The end of the log."""
+        ...
+
+    def rows(self, selection: Selection, limit: int = PAGE) -> list[Row]:
+        """The first ``limit`` rows of a selection, by position."""
+        ...
+
+    def tile(self, level: int, index: int) -> bytes:
+        """The hashes of a tile, full or partial; empty when there is none."""
+        ...
+
+    def disclosures(self, positions: Sequence[int]) -> dict[int, bytes]:
+        """The sealed disclosures by position; positions without any are left out."""
+        ...
+
+    def data_keys(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], WrappedKey]:
+        """The wrapped data keys by (member, stream); unknown pairs are left out."""
+        ...
+
+    def checkpoints(self, after: int, limit: int = PAGE) -> list[tuple[int, bytes]]:
+        """(size, note) of the signed checkpoints above a size, ascending."""
+        ...
+
+    def latest_checkpoint(self) -> bytes | None:
+        """The note of the largest signed checkpoint."""
+        ...
+
+
+class Writes(Reads, Protocol):
+    """One write transaction under the head lock: what it reads stays true until it ends."""
+
+    def find_ids(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """The positions of those (source, id) that are known."""
+        ...
+
+    def streams(self, names: Sequence[str]) -> dict[str, list[bytes]]:
+        """The entries of each named stream, by version; streams without any are left out."""
+        ...
+
+    def member_versions(self, names: Sequence[str]) -> dict[str, int]:
+        """The highest member version of each named member; members without any are left out."""
+        ...
+
+    def write(self, batch: Batch) -> None:
+        """Write a batch. Nothing is durable before the transaction's context ends without an error."""
+        ...
+
+
+class Store(Protocol):
+    """A ledger's database."""
+
+    @property
+    def origin(self) -> str:
+        """The ledger's origin, as set at its creation."""
+        ...
+
+    @property
+    def recorder(self) -> ApplicationRecorder:
+        """The store as a recorder of the ``eventsourcing`` library, for its projections and subscriptions."""
+        ...
+
+    def reading(self) -> AbstractContextManager[Reads]:
+        """A consistent view for a short read."""
+        ...
+
+    def writing(self) -> AbstractContextManager[Writes]:
+        """The one write transaction; commits durably on a clean exit, else leaves no trace. Raises ``StoreError``."""
+        ...
+
+    def add_checkpoint(self, size: int, note: bytes) -> None:
+        """Keep a signed checkpoint, durably; one that is kept already stays as it is."""
+        ...
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
+        """A subscription to entries with a notification id (position + 1) above ``gt``; it misses none."""
+        ...
+
+    def close(self) -> None:
+        """Release connections and threads. Idempotent."""
+        ...

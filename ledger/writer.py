@@ -1,0 +1,206 @@
+"""The writer: one thread and one queue a ledger, committing in groups.
+
+Owns the queue and its bound, the right edge of the tree, the heads and the clock rule. Nothing is acknowledged before
+its transaction is durable. Never parses events, never reads for others.
+
+Order of effects of a flush: take what waits, begin the transaction (which takes the head lock), see that the head is
+the one we left, decide and seal, write entries with all that belongs to them, commit, then resolve the futures. A crash
+before the commit leaves nothing; a crash after it leaves events whose callers got no answer, and who get the first
+receipt again when they retry.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+
+from msgspec import Struct
+
+from ledger.datakeys import DataKeys
+from ledger.errors import Busy, EventError, ForkError, LedgerError, ReadOnly, StoreError
+from ledger.flush import Flush, Outcome, Unit
+from ledger.heads import Heads
+from ledger.merkle import HASH_SIZE
+from ledger.moment import microseconds, recorded
+from ledger.store.protocol import Head, Store, Writes
+from ledger.tiles import TILE_WIDTH, Edge
+
+FLUSH_EVENTS = 2_000
+"""Events after which a flush takes no further request."""
+MAX_QUEUED = 20_000
+"""Events that may wait; more are refused as busy rather than held in memory."""
+CLOCK_ALARM = 5_000_000
+CLOCK_LIMIT = 300_000_000
+"""Microseconds that the log may be ahead of the clock: above the first it raises an alarm, above the second it stops."""
+
+Clock = Callable[[], int]
+Results = list[list[Outcome] | EventError]
+
+
+class _Request(Struct):
+    """Units that wait for a flush, how many events they hold, and where their results go."""
+
+    units: Sequence[Unit]
+    events: int
+    future: Future[Results]
+
+
+class Writer:
+    """Takes requests from any thread, and appends them to one ledger from its own."""
+
+    def __init__(
+        self,
+        store: Store,
+        keys: DataKeys,
+        clock: Clock,
+        *,
+        accept_clock: bool = False,
+        alarm: Callable[[str], None] = lambda message: None,
+        committed: Callable[[Head], None] = lambda head: None,
+    ) -> None:
+        """``alarm`` is told of a clock that is behind, ``committed`` of each new head, after its commit.
+
+        ``accept_clock`` is an owner's word that a log far ahead of the clock is right.
+        """
+        self._store = store
+        self._keys = keys
+        self.clock = clock
+        self._accept_clock = accept_clock
+        self._alarm = alarm
+        self._committed = committed
+        # Owned by the thread that flushes: what we know of the end of the log, valid while the store's head is `_head`.
+        self._heads = Heads()
+        self._head: Head | None = None
+        self._edge = Edge()
+        self._condition = threading.Condition()  # guards the four below
+        self._queue: deque[_Request] = deque()
+        self._queued = 0
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def submit(self, units: Sequence[Unit]) -> Future[Results]:
+        """Queue units for one flush; the future resolves after the commit, with a result for each.
+
+        Raises ``Busy`` when too many events wait, ``ReadOnly`` once closed. The future raises ``StoreError``,
+        ``ReadOnly`` or ``ForkError`` when nothing of the flush was written.
+        """
+        future: Future[Results] = Future()
+        events = sum(len(unit.events) for unit in units)
+        with self._condition:
+            if self._closed:
+                raise ReadOnly("it is being closed", advice="try again after the restart")
+            if self._queued and self._queued + events > MAX_QUEUED:
+                raise Busy(f"{self._queued:,} events wait already")
+            self._queue.append(_Request(units, events, future))
+            self._queued += events
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+                self._thread.start()
+            self._condition.notify()
+        return future
+
+    def close(self) -> None:
+        """Take no more requests, commit those that wait, and stop. Idempotent."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        while requests := self._take():
+            self._flush(requests)
+
+    def _take(self) -> list[_Request]:
+        """The next group of requests, waiting for one; empty when closed and drained."""
+        with self._condition:
+            while not self._queue and not self._closed:
+                self._condition.wait()
+            taken: list[_Request] = []
+            events = 0
+            while self._queue and (not taken or events + self._queue[0].events <= FLUSH_EVENTS):
+                request = self._queue.popleft()
+                events += request.events
+                if request.future.set_running_or_notify_cancel():
+                    taken.append(request)
+            self._queued -= events
+            if not taken and not self._closed:
+                return self._take()
+            return taken
+
+    def _flush(self, requests: list[_Request]) -> None:
+        units = [unit for request in requests for unit in request.units]
+        try:
+            results = self._commit(units)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
+            self._forget()
+            reason = error if isinstance(error, LedgerError) else StoreError(f"the flush failed: {error!r}")
+            for request in requests:
+                request.future.set_exception(reason)
+            return
+        start = 0
+        for request in requests:
+            request.future.set_result(results[start : start + len(request.units)])
+            start += len(request.units)
+
+    def _commit(self, units: list[Unit]) -> Results:
+        with self._store.writing() as writes:
+            head = writes.head()
+            self._adopt(head, writes)
+            flush = Flush(writes, head, self._heads, self._keys, self._store.origin, self._now(head))
+            results = flush.run(units)
+            batch = flush.batch
+            if batch.rows:
+                self._edge.extend(flush.leaves)
+                batch.tiles = self._edge.take_dirty()
+                writes.write(batch)
+        if batch.rows:
+            self._head = batch.head
+            self._committed(batch.head)
+        return results
+
+    def _adopt(self, head: Head, writes: Writes) -> None:
+        """See that the store's head is the one we left; if another process moved it on, load our caches anew."""
+        if head == self._head:
+            return
+        if self._head is not None:
+            self._refuse_fork(self._head, head, writes)
+        self._forget()
+        self._edge = Edge.load(writes.tile, head.size)
+        self._head = head
+
+    def _refuse_fork(self, ours: Head, head: Head, writes: Writes) -> None:
+        """Raise ``ForkError`` unless the last entry that we know is still in its place."""
+        last = ours.size - 1
+        at = last % TILE_WIDTH * HASH_SIZE
+        leaf = writes.tile(0, last // TILE_WIDTH)[at : at + HASH_SIZE]
+        if head.size < ours.size or leaf != ours.leaf:
+            raise ForkError(
+                f"the store held {ours.size:,} entries, and now holds another history of {head.size:,}",
+                advice="stop all writers and audit the store against a signed checkpoint",
+            )
+
+    def _forget(self) -> None:
+        self._head = None
+        self._heads.forget()
+        self._keys.forget()
+
+    def _now(self, head: Head) -> str:
+        """The ``recorded`` of this flush: the clock, but never before the last entry's. Raises ``ReadOnly``."""
+        now = self.clock()
+        if not head.recorded:
+            return recorded(now)
+        ahead = microseconds(head.recorded) - now
+        if ahead <= 0:
+            return recorded(now)
+        if ahead > CLOCK_LIMIT and not self._accept_clock:
+            raise ReadOnly(
+                f"its last entry was recorded at {head.recorded}, {ahead / 1e6:,.0f} s ahead of this machine's clock",
+                advice="set the clock right; if the log is right, an owner appends with --accept-clock",
+            )
+        if ahead > CLOCK_ALARM:
+            self._alarm(f"the clock is {ahead / 1e6:,.1f} s behind the last entry")
+        return head.recorded
