@@ -61,15 +61,16 @@ def json_schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of the ``data`` of the type ``name``, self-contained.
 
     ``x-private`` marks fields that the log holds as commitments only, ``x-withheld`` those that nobody is shown;
-    ``x-type``, ``x-version``, ``x-retention`` and ``x-issued-by-ledger`` tell of the type. Raises as ``get`` does.
+    ``x-version``, ``x-retention`` and ``x-issued-by-ledger`` tell of the type. Raises as ``get`` does.
     """
     found = get(name)
     schema = msgspec.json.schema(found.data)
     definitions = schema.pop("$defs", {})
     own = definitions.pop(schema.pop("$ref").rpartition("/")[2])
+    own["title"] = found.name
+    own["description"] = " ".join(own["description"].replace("``", "`").split())
     return {
         "$schema": _DIALECT,
-        "x-type": found.name,
         "x-version": found.version,
         "x-retention": found.retention,
         "x-issued-by-ledger": found.issued_by_ledger,

@@ -219,8 +219,21 @@ def _fields(struct: type[Struct]) -> tuple[msgspec.inspect.Field, ...]:
     return cast("msgspec.inspect.StructType", msgspec.inspect.type_info(struct)).fields
 
 
+_CANONICAL = (
+    msgspec.inspect.BoolType,
+    msgspec.inspect.DateType,
+    msgspec.inspect.IntType,
+    msgspec.inspect.LiteralType,
+    msgspec.inspect.StrType,
+)
+
+
 def require_canonical_order(data: type[Struct]) -> None:
-    """Raise ``ValueError`` unless ``data`` and each struct in it list fields in JSON name order, private at the top."""
+    """Raise ``ValueError`` unless plain encoding of the public part of ``data`` is canonical JSON.
+
+    So in it, and in every struct in it, fields are in the order of their JSON names, each of a type with one byte form,
+    and none but those at the top is private.
+    """
     pending: list[tuple[type[Struct], bool]] = [(data, True)]
     while pending:
         struct, top = pending.pop()
@@ -228,19 +241,26 @@ def require_canonical_order(data: type[Struct]) -> None:
         if names != sorted(names) or not all(name.isascii() for name in names):
             raise ValueError(f"{struct.__name__}: declare fields in the order of their JSON names: {sorted(names)}")
         for field in _fields(struct):
-            if not top and _extra(field.type).get("private"):
+            if not _extra(field.type).get("private"):
+                where = f"{struct.__name__}.{field.name}"
+                pending.extend((nested, False) for nested in _structs_in(field.type, where))
+            elif not top:
                 raise ValueError(f"{struct.__name__}.{field.name}: a private field stands at the top of data only")
-            pending.extend((nested, False) for nested in _structs_in(field.type))
 
 
-def _structs_in(declared: Any) -> Iterator[type[Struct]]:
-    """Yield the struct classes directly inside a declared type, through annotations, unions and lists."""
+def _structs_in(declared: msgspec.inspect.Type, where: str) -> Iterator[type[Struct]]:
+    """Yield the structs directly inside a declared type, through annotations, alternatives and lists.
+
+    Raises ``ValueError`` for a type that has no one byte form, such as a float or a mapping.
+    """
     if isinstance(declared, msgspec.inspect.StructType):
         yield declared.cls
     elif isinstance(declared, msgspec.inspect.Metadata):
-        yield from _structs_in(declared.type)
+        yield from _structs_in(declared.type, where)
     elif isinstance(declared, msgspec.inspect.UnionType):
         for choice in declared.types:
-            yield from _structs_in(choice)
+            yield from _structs_in(choice, where)
     elif isinstance(declared, msgspec.inspect.ListType):
-        yield from _structs_in(declared.item_type)
+        yield from _structs_in(declared.item_type, where)
+    elif not isinstance(declared, _CANONICAL):
+        raise ValueError(f"{where}: a {type(declared).__name__.removesuffix('Type').lower()} is not for public data")

@@ -18,14 +18,16 @@ from ledger.catalog.values import Code, Reason
 from ledger.errors import InvalidEvent
 
 Collection = Annotated[Code, Meta(description="the collection that the record belongs to")]
-Fields = Annotated[
-    dict[str, Any],
-    Meta(
-        min_length=1,
-        max_length=512,
-        description="the record's fields: names of letters, digits, '.', '_' and '-', and any JSON without floats",
-        extra_json_schema={"x-private": True, "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9._-]{0,63}$"}},
-    ),
+Fields = Private[
+    Annotated[
+        dict[str, Any],
+        Meta(
+            min_length=1,
+            max_length=512,
+            description="the record's fields: names of letters, digits, '.', '_' and '-', and any JSON without floats",
+            extra_json_schema={"propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9._-]{0,63}$"}},
+        ),
+    ]
 ]
 Notes = Private[Annotated[str, Meta(description="free text for people")]]
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,63}")
@@ -53,7 +55,7 @@ class _Public(msgspec.Struct):
 
 
 class RecordType(EventType):
-    """A type whose private fields are named by the event, not by the type: ``private`` is empty, ``split`` tells."""
+    """A type whose private values are named by the event: one for each of its ``fields``, not one for all of them."""
 
     def split(self, data: EventData) -> tuple[bytes, dict[str, Any]]:
         """Return the collection as canonical JSON bytes, and every field by its own name."""

@@ -17,33 +17,52 @@ from ledger.errors import InvalidEvent
 # In Python ``$`` also matches before a last line feed, which no value may end in; JSON Schema readers know no ``\Z``.
 END = r"$(?!\n)"
 
-Code = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}" + END, description="a code: lower case, at most 64")]
-Reason = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}" + END, description="a reason code")]
+Code = Annotated[
+    str,
+    Meta(
+        title="code", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}" + END, description="a word of the studio's own, lower case"
+    ),
+]
+Reason = Annotated[
+    str,
+    Meta(title="reason", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}" + END, description="why, as a code of the studio's own"),
+]
 Station = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}" + END, description="the code of a kiln, shelf or room")
+    str,
+    Meta(
+        title="station",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}" + END,
+        description="a kiln, shelf or room, as a code",
+    ),
 ]
 Id = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9._-][A-Za-z0-9._:-]{0,127}" + END, description="an opaque id, never a name")
+    str,
+    Meta(title="id", pattern=r"^[A-Za-z0-9._-][A-Za-z0-9._:-]{0,127}" + END, description="an opaque id, never a name"),
 ]
 Decimal = Annotated[
     str,
     Meta(
+        title="decimal",
         pattern=r"^-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,12})?" + END,
         description="a decimal number as a string, since the log holds no floats",
     ),
 ]
-Date = Annotated[dt.date, Meta(description="a calendar date, YYYY-MM-DD")]
+Date = Annotated[dt.date, Meta(title="date", description="a day of the calendar, YYYY-MM-DD")]
 _DAY, _CLOCK = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}"
 Instant = Annotated[
     str,
     Meta(
+        title="instant",
         pattern=rf"^{_DAY}T{_CLOCK}:[0-9]{{2}}(?:\.[0-9]{{1,9}})?(?:Z|[+-]{_CLOCK})" + END,
         description="a moment, RFC 3339 with its offset; kept as written",
         extra_json_schema={"format": "date-time"},
     ),
 ]
-Count = Annotated[int, Meta(ge=0, le=1_000_000, description="a count, from 0")]
-Positive = Annotated[int, Meta(ge=1, le=1_000_000, description="a count, from 1")]
+Count = Annotated[int, Meta(title="count", ge=0, le=1_000_000, description="how many, none included")]
+Positive = Annotated[int, Meta(title="positive", ge=1, le=1_000_000, description="how many, one at least")]
+
+VALUES = (Code, Reason, Station, Id, Decimal, Date, Instant, Count, Positive)
+"""All of them; each carries its name as the title in its JSON Schema."""
 
 
 def check_order(earlier: str | UnsetType, later: str | UnsetType, path: str, names: tuple[str, str]) -> None:

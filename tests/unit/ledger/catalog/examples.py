@@ -1,0 +1,91 @@
+"""One smallest and one fullest example of the data of every event type, as a caller would post it."""
+
+from typing import Any
+
+REASON = {"reason": "by-client"}
+NOTES = {"notes": 'Zoë said: "later" — 明日 😀\n'}
+WINDOW = {"window": {"earliest": "2026-02-28", "latest": "2026-03-01"}}
+KEY = "example.org/studio+0f1e2d3c+AaBbCc/+09=="
+SPAN = {"start": "2026-03-01T09:00:00Z", "end": "2026-03-01T09:00:00.000000001+00:00"}
+PERSON = {
+    "address": "1 Quay St, Galway",
+    "birth_date": "1990-02-28",
+    "email": "zoe@example.org",
+    "name": "Zoë O'Hara",
+    "phone": "+353 91 000 000",
+    **NOTES,
+}
+STATION = {"station": "Kiln-1.B_2"}
+COLLECTION = {"collection": "clients"}
+FIELDS = {"name": "Zoë", "tags": ["a", {"b": None}], "paid": True, "count": 2**53 - 1, "empty": {}}
+
+EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "ledger.created": ({"format": 1, "origin": "example.org/studio", "verifier_keys": [KEY]},) * 2,
+    "ledger.frozen": (REASON, REASON),
+    "ledger.key_rotated": (
+        {"verifier_keys": [KEY], **REASON},
+        {"verifier_keys": [KEY, KEY.replace("0f", "1f")], **REASON},
+    ),
+    "ledger.thawed": (REASON, REASON),
+    "member.account_changed": (
+        {"change": "closed", **REASON},
+        {"change": "merged", "counterpart": "M-2", "side": "received", **REASON, **NOTES},
+    ),
+    "member.contact_updated": ({"phone": "1"}, PERSON),
+    "member.erased": (REASON, REASON),
+    "member.registered": ({}, {"joined": "2026-01-01", "kind": "studio", "locale": "en-IE", **PERSON}),
+    "record.created": ({**COLLECTION, "fields": {"a": None}}, {**COLLECTION, "fields": FIELDS}),
+    "record.purged": ({**COLLECTION, **REASON},) * 2,
+    "record.restored": (COLLECTION, {**COLLECTION, **REASON, **NOTES}),
+    "record.trashed": (COLLECTION, {**COLLECTION, **REASON, **NOTES}),
+    "record.updated": ({**COLLECTION, "fields": {"a": None}}, {**COLLECTION, "fields": FIELDS}),
+    "reservation.arrival_token_issued": (
+        {"token": "t", "version": 1},
+        {"token": "tök\n", "version": 2, "issued": "2026-03-01T09:00:00Z", "expires": "2026-03-02T09:00:00+01:00"},
+    ),
+    "reservation.arrived": ({}, {"via": "desk", "state": "overdue", **STATION, **REASON, **NOTES}),
+    "reservation.cancelled": ({}, {**REASON, **NOTES}),
+    "reservation.confirmed": ({}, {**STATION, **REASON, **NOTES}),
+    "reservation.estimate_changed": (
+        {"sla": "delayed"},
+        {"sla": "at_risk", "confidence": "low", **SPAN, **REASON, **NOTES},
+    ),
+    "reservation.fairness_recorded": (
+        {"kind": "no_show", "points": 2, **REASON},
+        {
+            "kind": "override",
+            "points": 0,
+            "boost": -1000,
+            "expires": "2026-03-02T00:00:00Z",
+            "evidence": "incident:I-7",
+            "decided_by": "desk-1",
+            **REASON,
+            **NOTES,
+        },
+    ),
+    "reservation.load_changed": ({"to": "loading"}, {"from": "queued", "to": "loading", **STATION, **REASON, **NOTES}),
+    "reservation.pickup_window_changed": (
+        {"state": "open"},
+        {"state": "missed", "misses": 1, "reschedules": 0, **SPAN, **REASON, **NOTES},
+    ),
+    "reservation.requested": (
+        {"firing_type": "bisque", "half_shelves": 1, **WINDOW},
+        {
+            "firing_type": "other",
+            "half_shelves": 1_000_000,
+            "add_ons": ["wax", "rush-48h"],
+            "channel": "ta-to",
+            "photo": "media:1",
+            "preferred_station": "A",
+            "queue_class": "regular",
+            "queue_position": 0,
+            "rate": "-6.38",
+            "resources": {"kiln_profile": "cone-6", "rack_count": 2, "special_handling": ["fragile"]},
+            **WINDOW,
+            **NOTES,
+        },
+    ),
+    "reservation.stage_changed": ({"to": "stored"}, {"from": "intake", "to": "stored", **STATION, **REASON, **NOTES}),
+    "reservation.station_assigned": (STATION, {"queue_class": "rush", **STATION, **REASON, **NOTES}),
+    "reservation.waitlisted": ({}, {"queue_position": 3, **STATION, **REASON, **NOTES}),
+}
