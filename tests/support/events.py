@@ -18,13 +18,13 @@ TIME = "2026-03-01T09:30:00Z"
 _numbers = itertools.count(1)
 
 
-def cloud(type: str, subject: str, data: dict[str, Any] | None = None, **attributes: Any) -> bytes:
+def cloud(kind: str, subject: str, data: dict[str, Any] | None = None, **attributes: Any) -> bytes:
     """A CloudEvent as JSON bytes, with a fresh id unless one is given. An attribute that is None is left out."""
     event: dict[str, Any] = {
         "specversion": "1.0",
         "id": f"e-{next(_numbers)}",
         "source": SOURCE,
-        "type": type,
+        "type": kind,
         "subject": subject,
         "time": TIME,
         "data": data or {},
