@@ -33,3 +33,7 @@ def test_the_schema_covers_what_can_be_posted_and_each_part_stands_alone():
     postable = [name for name in catalog.names() if not catalog.get(name).issued_by_ledger]
     assert sorted(schema["$defs"]) == postable
     assert [part["$ref"] for part in schema["oneOf"]] == [part["$id"] for part in schema["$defs"].values()]
+
+
+def test_a_kind_without_a_lifecycle_is_told_as_such():
+    assert list(docs._lifecycle("piece")) == ["Any of these events may follow any other in a stream of this kind.\n"]
