@@ -1,0 +1,106 @@
+"""The kinds of store that the contract suite runs against. A new kind is one class here and one name in ``KINDS``.
+
+Owns how each kind is made, opened a second time (as another process would) and reached behind the store's back, and the
+test adapter that lets the recorder library's own test cases write rows: the shipped stores refuse that.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from eventsourcing.persistence import IntegrityError, StoredEvent
+
+from ledger.errors import StoreError
+from ledger.store.protocol import Batch, Head, Row, Store
+from ledger.store.sqlite import SQLiteStore
+
+ORIGIN = "ledger.example/contract"
+EMPTY = Head(0, bytes(32), "", 1)
+
+
+class RawInserts:
+    """Opens ``insert_events`` for the recorder library's test cases: rows as given, without seal, tree or ids."""
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
+        try:
+            with self.writing() as writes:
+                head = writes.head()
+                rows = [
+                    Row(
+                        position,
+                        str(event.originator_id),
+                        event.originator_version,
+                        event.topic,
+                        None,
+                        None,
+                        event.state,
+                    )
+                    for position, event in enumerate(stored_events, head.size)
+                ]
+                writes.write(Batch(rows=rows, head=head._replace(size=head.size + len(rows))))
+        except StoreError as error:
+            if isinstance(error.__cause__, self.integrity_error):
+                raise IntegrityError(error) from error
+            raise
+        return [row.position + 1 for row in rows]
+
+
+class RawSQLiteStore(RawInserts, SQLiteStore):
+    integrity_error = sqlite3.IntegrityError
+
+
+class SQLiteKind:
+    """SQLite stores in one folder."""
+
+    refusal = sqlite3.IntegrityError
+    """What the database raises when a trigger refuses a change."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "ledger.db"
+
+    def create(self, head: Head = EMPTY) -> Store:
+        return SQLiteStore.create(self.path, ORIGIN, head)
+
+    def create_raw(self) -> RawSQLiteStore:
+        return RawSQLiteStore.create(self.path, ORIGIN, EMPTY)
+
+    def open(self) -> Store:
+        return SQLiteStore(self.path)
+
+    def execute(self, sql: str) -> list[Any]:
+        """Run a statement on a connection that is none of the store's, and commit it."""
+        connection = sqlite3.connect(self.path)
+        try:
+            with connection:
+                return connection.execute(sql).fetchall()
+        finally:
+            connection.close()
+
+
+KINDS = {"sqlite": SQLiteKind}
+
+
+def leaf(position: int) -> bytes:
+    return sha256(b"%d" % position).digest()
+
+
+def row(position: int, stream: str, version: int, kind: str = "t.a", member: tuple[str, int] | None = None) -> Row:
+    """A row whose entry says what it is; a store never reads it."""
+    name, member_version = member or (None, None)
+    return Row(position, stream, version, kind, name, member_version, f"entry {position} of {stream}".encode())
+
+
+def head(size: int) -> Head:
+    return Head(size, leaf(size), f"2026-03-01T00:00:00.{size:06d}Z", 1)
+
+
+def write(store: Store, rows: Sequence[Row], **parts: Any) -> None:
+    """One transaction that appends ``rows``, each with an id of its own, and moves the head."""
+    ids = parts.pop("ids", [("urn:test", f"id-{one.position}", one.position) for one in rows])
+    with store.writing() as writes:
+        size = writes.head().size + len(rows)
+        writes.write(Batch(rows=list(rows), ids=ids, head=head(size), **parts))
