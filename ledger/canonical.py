@@ -36,8 +36,8 @@ def loads(raw: bytes) -> Any:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise MalformedEvent(f"not JSON: {error}") from None
+    check(value, "$")  # before the other, which encodes the value again: orjson reads deeper than it writes
     refuse_duplicates(raw, orjson.dumps(value))
-    check(value, "$")
     return value
 
 

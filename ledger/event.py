@@ -15,8 +15,9 @@ import msgspec
 import orjson
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from ledger import catalog, privacy
+from ledger import canonical, catalog, privacy
 from ledger.canonical import MAX_INTEGER, refuse_duplicates
+from ledger.catalog.values import END
 from ledger.entry import MAX_ENTRY, Actor, Entry, EventBody, decode, encode_body
 from ledger.errors import InvalidEvent, LedgerError, MalformedEvent, OversizedEvent, RoleDenied
 from ledger.moment import normal
@@ -25,11 +26,11 @@ STREAM_ID = r"[A-Za-z0-9._-][A-Za-z0-9._:-]{0,127}"
 ACTOR_ROLES = ("client", "staff", "service", "system", "admin")
 MAX_EVENT_BODY = 2 * 1024 * 1024  # one request event as JSON; entry and disclosures have their own, lower limits
 
-Text = Annotated[str, Meta(pattern=r"^[!-~]{1,256}$")]
-Id = Annotated[str, Meta(pattern=rf"^{STREAM_ID}$")]
-Source = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{1,512}$")]
-Code = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-Tags = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}( [A-Za-z0-9._:-]{1,64}){0,31}$")]
+Text = Annotated[str, Meta(pattern=r"^[!-~]{1,256}" + END)]
+Id = Annotated[str, Meta(pattern=rf"^{STREAM_ID}{END}")]
+Source = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{1,512}" + END)]
+Code = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}" + END)]
+Tags = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}( [A-Za-z0-9._:-]{1,64}){0,31}" + END)]
 Ignored = Annotated[str, Meta(max_length=4096)]
 
 
@@ -40,10 +41,10 @@ class CloudEvent(Struct, kw_only=True, forbid_unknown_fields=True):
     id: Text
     source: Source
     type: str
-    subject: Annotated[str, Meta(pattern=rf"^[a-z]+:{STREAM_ID}$")]
+    subject: Annotated[str, Meta(pattern=rf"^[a-z]+:{STREAM_ID}{END}")]
     time: str
     data: Raw
-    datacontenttype: str | UnsetType = UNSET
+    datacontenttype: Annotated[str, Meta(max_length=256)] | UnsetType = UNSET
     dataschema: Ignored | UnsetType = UNSET
     traceparent: Ignored | UnsetType = UNSET
     tracestate: Ignored | UnsetType = UNSET
@@ -108,6 +109,7 @@ _encode = msgspec.json.Encoder().encode
 _AT = re.compile(r" - at `(.*)`$", re.DOTALL)
 _UNKNOWN = re.compile(r"unknown field `(.*)`$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(.*)`$", re.DOTALL)
+_JSON_TYPE = re.compile(r"(application|text)/json|[a-z0-9!#$&^_.-]+/[a-z0-9!#$&^_.+-]+\+json")  # RFC 6838, section 4.2
 _NOTHING: dict[str, Any] = {}
 
 
@@ -124,7 +126,7 @@ def fault(error: Exception, prefix: str = "$") -> MalformedEvent | InvalidEvent:
         if (named := pattern.search(detail)) is not None:
             path = f"{path}.{named[1]}"
     kind = InvalidEvent if isinstance(error, msgspec.ValidationError) else MalformedEvent
-    return kind(detail[:1].lower() + detail[1:], path)
+    return kind(detail if detail.startswith("JSON") else detail[:1].lower() + detail[1:], path)
 
 
 def prepare(raw: bytes | Raw, credential: Credential) -> Prepared:
@@ -187,8 +189,8 @@ def _check_envelope(cloud: CloudEvent, kind: catalog.EventType, credential: Cred
 
 
 def _is_json(media_type: str) -> bool:
-    essence = media_type.partition(";")[0].strip().lower()
-    return essence in ("application/json", "text/json") or essence.endswith("+json")
+    essence = media_type.partition(";")[0].strip(" \t").lower()
+    return _JSON_TYPE.fullmatch(essence) is not None
 
 
 def _prepared(
@@ -261,7 +263,8 @@ def difference(request: Prepared, stored: EventBody, disclosed: dict[str, Any]) 
     if set(request.private) != set(stored.commitments()):
         return "set of private fields"
     for name, value in disclosed.items():
-        if request.private[name] != value:
+        # As bytes: in Python 1 equals True, in JSON it does not.
+        if canonical.dumps(request.private[name]) != canonical.dumps(value):
             return f"value of data.{name}"
     return None
 

@@ -50,15 +50,20 @@ def microseconds(text: str) -> int:
     """The Unix time in whole microseconds of an RFC 3339 time; finer digits are cut. Raises ``ValueError``."""
     day, _, fraction = normal(text)[:-1].partition(".")
     seconds = (dt.datetime.fromisoformat(day) - _EPOCH) // dt.timedelta(seconds=1)
-    return seconds * 1_000_000 + int(fraction[:6].ljust(6, "0") or 0)
+    return seconds * 1_000_000 + int(fraction[:6].ljust(6, "0"))
 
 
 def bound(text: str, *, end: bool) -> str:
     """A bound in time that a person gives, as ``recorded`` text: a time, or a date for its first or last microsecond.
 
-    ``end`` says which end of an inclusive range is meant. Raises ``ValueError``.
+    ``end`` says which end of an inclusive range is meant: finer digits are cut from an end, and round a start up. Raises
+    ``ValueError``.
     """
     if _DATE.fullmatch(text):
         dt.date.fromisoformat(text)
         return f"{text}T23:59:59.999999Z" if end else f"{text}T00:00:00.000000Z"
-    return recorded(microseconds(text))
+    finer = len(normal(text).partition(".")[2]) > len("123456Z")  # a normal time has no zeros there
+    try:
+        return recorded(microseconds(text) + (finer and not end))
+    except OverflowError:
+        raise ValueError("after the year 9999") from None

@@ -25,6 +25,7 @@ _NONCE_SIZE = 12
 _SALT_SIZE = 16
 _SEPARATOR = b"~"  # no base64url digit, so a list of disclosures needs no other framing (as in RFC 9901)
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
 class Committed(NamedTuple):
@@ -66,12 +67,13 @@ def open_disclosure(disclosure: bytes) -> tuple[str, Any]:
     """The name and value of a disclosure. Raises ``StoreError`` when the bytes are no disclosure."""
     try:
         padded = disclosure + b"=" * (-len(disclosure) % 4)
-        salt, name, value = orjson.loads(binascii.a2b_base64(padded.translate(bytes.maketrans(b"-_", b"+/"))))
-    except (ValueError, TypeError):
+        parts = orjson.loads(binascii.a2b_base64(padded.translate(_STANDARD)))
+    except ValueError:
         raise StoreError("a stored disclosure is damaged") from None
-    if not isinstance(salt, str) or not isinstance(name, str):
-        raise StoreError("a stored disclosure is damaged")
-    return name, value
+    match parts:
+        case [str(), str(name), value]:
+            return name, value
+    raise StoreError("a stored disclosure is damaged")
 
 
 def associated(origin: str, source: str, event_id: str, names: Sequence[str]) -> bytes:
