@@ -1,0 +1,62 @@
+"""``continuity serve``: the HTTP service, in this process."""
+
+from __future__ import annotations
+
+import copy
+import ipaddress
+import os
+
+import click
+import uvicorn
+from uvicorn.config import LOGGING_CONFIG
+
+from tools.cli import output
+from tools.cli.exit_codes import ExitCode
+from tools.cli.settings import Settings, pass_settings, verb
+
+APPLICATION = "api.app:create_app"
+"""Named, not imported: the tools stand below the service, and this verb only starts it."""
+
+
+@verb("serve", "continuity serve", "continuity --data /srv/ledgers serve --port 9000")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option(
+    "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
+)
+@pass_settings
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Serve the ledgers of the data folder over HTTP.
+
+    It speaks plain HTTP: beyond this machine, put a proxy before it that speaks TLS. Ends on Ctrl-C or SIGTERM, once
+    what was acknowledged is committed.
+    """
+    if not _is_loopback(host):
+        output.say(f"warning: {host} may be reached from other machines, and this is HTTP without TLS")
+    os.environ["CONTINUITY_DATA"] = str(settings.data)
+    os.environ["CONTINUITY_LEDGER"] = settings.ledger
+    try:
+        uvicorn.run(
+            APPLICATION,
+            factory=True,
+            host=host,
+            port=port,
+            server_header=False,
+            access_log=False,
+            log_config=_logging(),
+        )
+    except SystemExit as ended:  # uvicorn's own codes mean other things than ours
+        settings.outcome = ExitCode.FAILURE if ended.code else ExitCode.OK
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _logging() -> dict[str, object]:
+    """Uvicorn's logging, all of it on standard error."""
+    config = copy.deepcopy(LOGGING_CONFIG)
+    config["handlers"]["access"]["stream"] = "ext://sys.stderr"
+    return config

@@ -1,0 +1,108 @@
+"""Where a verb works and how it speaks: ``--data``, ``--ledger`` and ``--json``, accepted before and after the verb.
+
+Owns these three options and the opening of the ledger that they name. Never reads the environment by itself: click does
+(``CONTINUITY_DATA``, ``CONTINUITY_LEDGER``). What stands after the verb wins over what stands before it, that over the
+environment, that over the default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from msgspec import Struct
+
+from ledger.log import Log
+from tools.cli import output
+from tools.cli.exit_codes import ExitCode
+
+DATA = "./data"
+LEDGER = "studio"
+
+
+class Settings(Struct):
+    """The three options as they stand, and ``outcome``: the exit code of a verb that ends without an error."""
+
+    data: Path = Path(DATA)
+    ledger: str = LEDGER
+    json: bool = False
+    outcome: ExitCode = ExitCode.OK
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the ledger."""
+        return self.data / self.ledger
+
+    @contextmanager
+    def opened(self, *, accept_clock: bool = False) -> Iterator[Log]:
+        """The ledger, opened for the time of the context. Raises what ``Log.open`` raises."""
+        with Log.open(self.data, self.ledger, accept_clock=accept_clock, alarm=output.say) as log:
+            yield log
+
+
+pass_settings = click.make_pass_decorator(Settings, ensure=True)
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    settings = context.ensure_object(Settings)
+    if value not in (None, False) and parameter.name is not None:
+        setattr(settings, parameter.name, value)
+
+
+def options(*, before_verb: bool) -> list[click.Parameter]:
+    """The three options: before the verb with environment and default, after it without."""
+
+    def option(name: str, help_text: str, variable: str, default: Any, **more: Any) -> click.Option:
+        if before_verb:
+            more |= {"envvar": variable, "show_envvar": True, "default": default, "show_default": True}
+        return click.Option([name], help=help_text, callback=_keep, expose_value=False, is_eager=True, **more)
+
+    folder = click.Path(file_okay=False, path_type=Path)
+    return [
+        option("--data", "Folder of all ledgers.", "CONTINUITY_DATA", DATA, type=folder, metavar="DIR"),
+        option(
+            "--ledger",
+            "Which ledger.",
+            "CONTINUITY_LEDGER",
+            LEDGER,
+            metavar="NAME",
+            shell_complete=_complete_ledger,
+        ),
+        click.Option(
+            ["--json"],
+            is_flag=True,
+            help="Speak JSON: the result on standard output, an error on standard error.",
+            callback=_keep,
+            expose_value=False,
+            is_eager=True,
+        ),
+    ]
+
+
+def _complete_ledger(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    data = context.ensure_object(Settings).data
+    return sorted(path.parent.name for path in data.glob(f"{incomplete}*/ledger.db"))
+
+
+class Verb(click.Command):
+    """A command that takes the three options too, and ends its help with examples."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.params = [*self.params, *options(before_verb=False)]
+        self.examples = tuple(examples)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples below the options, each on a line as it can be pasted."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+
+
+def verb(name: str, *examples: str) -> Callable[[Callable[..., Any]], Verb]:
+    """Make a function a verb: ``@verb("show", "continuity show reservation:R-1")``."""
+    return click.command(name, cls=Verb, examples=examples)
