@@ -1,0 +1,98 @@
+"""The application: brings settings, ledgers, routes and error handling together.
+
+Owns the factory and the life of what the requests share. ``uvicorn --factory api.app:create_app`` serves it.
+Shutting down takes no more requests, commits what waits, signs, and releases every ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import CapacityLimiter
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from structlog.typing import FilteringBoundLogger
+
+from api import problems
+from api.durable import Crossing
+from api.journal import fault_of, make_journal
+from api.ledgers import Ledgers
+from api.middleware import Surroundings
+from api.problems import NotAllowed
+from api.reading import READERS
+from api.routes import Routes, events, health, proofs, reservations
+from api.settings import Settings
+from ledger.errors import LedgerError, NotFound
+
+ROUTES: Routes = events.ROUTES + proofs.ROUTES + reservations.ROUTES + health.ROUTES
+POSTERS = 4
+"""Threads that check large bodies at once."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application for some settings, or for those of the environment. Raises ``ValueError`` for impossible ones."""
+    chosen = settings or Settings.from_environment()
+    journal = make_journal()
+    app = FastAPI(
+        title="Continuity Ledger",
+        lifespan=_lifespan,
+        docs_url=None,  # its pages load scripts from elsewhere
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    app.state.settings = chosen
+    app.state.journal = journal
+    for method, path, handler in ROUTES:
+        app.add_api_route(path, handler, methods=[method])
+    app.add_exception_handler(LedgerError, _refuse)
+    app.add_exception_handler(HTTPException, _refuse_route)
+    app.add_middleware(Surroundings, settings=chosen, journal=journal)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    journal: FilteringBoundLogger = app.state.journal
+    app.state.readers = CapacityLimiter(READERS)
+    app.state.posters = CapacityLimiter(POSTERS)
+    app.state.crossing = Crossing(asyncio.get_running_loop())
+    ledgers = Ledgers(settings.data, lambda name, text: journal.warning("alarm", ledger=name, message=text))
+    app.state.ledgers = ledgers
+    try:
+        yield
+    finally:
+        await ledgers.close()
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    answer = problems.response(error, request.scope[problems.REQUEST_ID])
+    if answer.status_code >= 500:
+        journal: FilteringBoundLogger = request.app.state.journal
+        journal.error("fault", request_id=request.scope[problems.REQUEST_ID], **fault_of(error))
+    return answer
+
+
+async def _refuse_route(request: Request, error: Exception) -> Response:
+    """The framework's own refusals, of which only these two can arise here, as problems of ours."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+    if error.status_code == 405:
+        ours: LedgerError = NotAllowed(request.method, ", ".join(_methods_here(request)))
+    else:
+        ours = NotFound("nothing is answered at this path")
+    return problems.response(ours, request.scope[problems.REQUEST_ID])
+
+
+def _methods_here(request: Request) -> list[str]:
+    """The methods of all routes at a request's path; the framework names only those of the first."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return sorted(methods)

@@ -1,0 +1,85 @@
+"""The ledgers that this server has open.
+
+Owns their opening, at the first request that holds a key to them, and their closing. Never makes a ledger. A name is
+looked at only when it has a ledger's form, so that no path is ever built from anything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from anyio import CapacityLimiter, to_thread
+
+from ledger.credentials import Credentials
+from ledger.errors import NotFound, ReadOnly, StoreError
+from ledger.event import Credential
+from ledger.log import NAME, Log
+
+OPENING_THREADS = 2
+Alarm = Callable[[str, str], None]
+"""Called with a ledger's name and what its operator should know."""
+
+
+class Ledgers:
+    """All ledgers under one data folder. ``authenticate`` first; only then does ``open`` touch a store."""
+
+    def __init__(self, data: Path, alarm: Alarm) -> None:
+        self._data = data
+        self._alarm = alarm
+        self._credentials: dict[str, Credentials] = {}
+        self._nobody = Credentials(data / ".no-ledger")
+        self._lock = threading.Lock()  # guards the two below
+        self._logs: dict[str, Log] = {}
+        self._closed = False
+        self._opening = CapacityLimiter(OPENING_THREADS)
+
+    def authenticate(self, name: str, token: str) -> Credential | None:
+        """The credential of a token for a ledger; None for an unknown token and an unknown ledger alike.
+
+        Reads at most one small file, when that has changed. Raises ``KeyFileError``.
+        """
+        found = self._credentials.get(name)
+        if found is None:
+            found = self._nobody
+            if NAME.fullmatch(name):
+                found = Credentials(self._data / name / "keys")
+        credential = found.authenticate(token)
+        if credential is not None:
+            self._credentials[name] = found  # only names that are ledgers are kept
+        return credential
+
+    async def open(self, name: str) -> Log:
+        """The log of a ledger that ``authenticate`` knows. Raises ``StoreError``, ``KeyFileError`` or ``ReadOnly``."""
+        log = self._logs.get(name)
+        if log is None:
+            log = await to_thread.run_sync(self._open, name, limiter=self._opening)
+        return log
+
+    def _open(self, name: str) -> Log:
+        with self._lock:
+            if self._closed:
+                raise ReadOnly("the server is being stopped", advice="try again after the restart")
+            if name not in self._logs:
+                try:
+                    self._logs[name] = Log.open(self._data, name, alarm=lambda text: self._alarm(name, text))
+                except NotFound as error:
+                    raise StoreError(str(error)) from None  # it has credentials, so its file should be there
+            return self._logs[name]
+
+    def check(self) -> None:
+        """See that the data folder is there and every open store answers. Raises ``StoreError``."""
+        if not self._data.is_dir():
+            raise StoreError(f"there is no data folder {self._data}")
+        for log in list(self._logs.values()):
+            log.head()
+
+    async def close(self) -> None:
+        """Commit what waits in every ledger, and release them all."""
+        with self._lock:
+            self._closed = True
+            logs = list(self._logs.values())
+            self._logs.clear()
+        await asyncio.gather(*(to_thread.run_sync(log.close) for log in logs))

@@ -1,0 +1,186 @@
+"""Reading the log for a caller: which rows, how they are paged, and what of them this caller may see.
+
+Owns cursors, the filter by who posted, and the shapes of entries in answers. Runs on reader threads, never on the
+event loop. An entry's bytes are spliced into an answer as they are stored, never re-serialised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from anyio import CapacityLimiter, to_thread
+from msgspec import UNSET, Raw, Struct, UnsetType
+from starlette.requests import Request
+
+from api.problems import BadParameter, NotReached
+from api.queries import EventsQuery
+from api.security import Access
+from api.settings import Settings
+from ledger import catalog
+from ledger.canonical import MAX_INTEGER
+from ledger.entry import decode
+from ledger.errors import Denied, InvalidEvent, NotFound
+from ledger.event import to_cloudevent
+from ledger.log import Log
+from ledger.store.protocol import PAGE, Row, Selection
+
+READERS = 8
+"""Threads that read at once; a store's pool has more connections than that."""
+_POLL_SECONDS = 0.05
+_DIGEST = 8
+T = TypeVar("T")
+
+
+class Item(Struct, kw_only=True):
+    """One entry in an answer. ``entry`` is its exact bytes; ``disclosed`` holds private values by name."""
+
+    position: int
+    leaf_hash: str
+    entry: Raw
+    disclosed: dict[str, Any] | UnsetType = UNSET
+
+
+class Page(NamedTuple):
+    """Rows that the caller may see, their private values if asked for, and the cursor of the next page, if any."""
+
+    rows: list[Row]
+    disclosed: list[dict[str, Any] | None]
+    next: str | None
+
+
+async def in_thread(request: Request, work: Callable[..., T], *arguments: Any) -> T:
+    """Run blocking work on one of a few reader threads."""
+    readers: CapacityLimiter = request.app.state.readers
+    return await to_thread.run_sync(work, *arguments, limiter=readers)
+
+
+async def reach(request: Request, log: Log, wanted: int | None) -> None:
+    """Wait until the log holds a position, without holding a thread. Raises ``NotReached``."""
+    if wanted is None:
+        return
+    settings: Settings = request.app.state.settings
+    until = time.monotonic() + settings.wait_seconds
+    while (size := (await in_thread(request, log.head)).size) <= wanted:
+        if time.monotonic() >= until:
+            raise NotReached(wanted, size)
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def bound(log: Log, name: str, text: str, *, end: bool) -> int:
+    """The position that an inclusive bound means. Raises ``BadParameter``."""
+    try:
+        found = log.bound(text, end=end)
+    except ValueError as error:
+        raise BadParameter(name, f"expected a position or {error}") from None
+    if found > MAX_INTEGER:
+        raise BadParameter(name, "expected a position of at most 2^53 - 1")
+    return found
+
+
+def read_page(access: Access, query: EventsQuery) -> Page:
+    """A page of the log as the caller may see it. Raises ``BadParameter``, and ``Denied`` as ``disclose`` does.
+
+    For a caller who sees only some entries, a page may hold fewer than ``limit`` (or none) and still have a next one:
+    at most ``PAGE`` rows are looked at.
+    """
+    selection = _selection(access.log, query)
+    whole = access.sees("")
+    scanned = access.log.page(selection, query.limit + 1 if whole else PAGE)
+    more = len(scanned) > query.limit if whole else len(scanned) == PAGE
+    rows = scanned[: query.limit] if whole else [row for row in scanned if access.sees(posted_by(row))]
+    if len(rows) > query.limit:
+        rows, more = rows[: query.limit], True
+    last = rows[-1] if whole or len(rows) == query.limit else scanned[-1] if scanned else None
+    following = _cursor(query, last.position) if more and last is not None else None
+    disclosed: list[dict[str, Any] | None] = disclose(access, rows) if query.disclose else [None] * len(rows)
+    return Page(rows, disclosed, following)
+
+
+def read_row(access: Access, position: int) -> Row:
+    """The row at a position. Raises ``NotFound`` alike for one that is not there and one that is not the caller's."""
+    rows = access.log.page(Selection(position, position))
+    if not rows or not access.sees(posted_by(rows[0])):
+        raise NotFound(f"there is no entry at position {position} for you to read")
+    return rows[0]
+
+
+def disclose(access: Access, rows: Sequence[Row]) -> list[dict[str, Any] | None]:
+    """The private values of rows. Raises ``Denied`` unless the caller may read those of each."""
+    if not all(access.sees_private(posted_by(row)) for row in rows) or access.credential.role == "auditor":
+        raise Denied(
+            f"credential {access.credential.id} has the role {access.credential.role}, which reads no private values",
+            advice="leave out disclose",
+        )
+    return list(access.log.disclose(rows))
+
+
+def posted_by(row: Row) -> str:
+    """The id of the credential that posted an entry, from its seal."""
+    return decode(row.entry).seal.by
+
+
+def leaf_hash(row: Row) -> str:
+    """The leaf hash of an entry, in hex."""
+    return sha256(b"\x00" + row.entry).hexdigest()
+
+
+def item(row: Row, disclosed: dict[str, Any] | None) -> Item:
+    """An entry as our own JSON shows it."""
+    return Item(
+        position=row.position,
+        leaf_hash=leaf_hash(row),
+        entry=Raw(row.entry),
+        disclosed=UNSET if disclosed is None else disclosed,
+    )
+
+
+def cloudevent(row: Row, disclosed: dict[str, Any] | None) -> dict[str, Any]:
+    """An entry as a CloudEvent."""
+    return to_cloudevent(row.entry, disclosed)
+
+
+def _selection(log: Log, query: EventsQuery) -> Selection:
+    first = 0 if query.from_ is None else bound(log, "from", query.from_, end=False)
+    last = None if query.to is None else bound(log, "to", query.to, end=True)
+    if query.after is not None:
+        first = max(first, query.after + 1)
+    if query.cursor is not None:
+        first = max(first, _resume(query) + 1)
+    if query.type is not None:
+        try:
+            catalog.get(query.type)
+        except InvalidEvent as error:
+            raise BadParameter("type", error.detail, advice=error.advice) from None
+    return Selection(first, last, query.stream, query.member, query.type)
+
+
+def _asked(query: EventsQuery) -> str:
+    """A digest of what a cursor belongs to: everything asked that decides which entries come, and in which order."""
+    asked = (query.after, query.from_, query.to, query.stream, query.member, query.type)
+    return sha256(msgspec.json.encode(asked)).hexdigest()[:_DIGEST]
+
+
+def _cursor(query: EventsQuery, last: int) -> str:
+    return urlsafe_b64encode(f"{last}.{_asked(query)}".encode()).rstrip(b"=").decode()
+
+
+def _resume(query: EventsQuery) -> int:
+    """The position after which the cursor of a query resumes."""
+    text = query.cursor or ""
+    try:
+        plain = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)).decode("ascii")
+    except (UnicodeError, binascii.Error):
+        raise BadParameter("cursor", "not a cursor of this service") from None
+    position, _, asked = plain.partition(".")
+    if not position.isdigit() or int(position[:20]) > MAX_INTEGER:
+        raise BadParameter("cursor", "not a cursor of this service")
+    if asked != _asked(query):
+        raise BadParameter("cursor", "it belongs to another query", advice="repeat the query that gave it, unchanged")
+    return int(position)

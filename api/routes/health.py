@@ -1,0 +1,29 @@
+"""Liveness and readiness, for whatever watches the process. Open to all; tells nothing of any ledger."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.ledgers import Ledgers
+from api.negotiation import JSON
+from api.reading import in_thread
+from api.routes import Routes
+
+
+async def healthz() -> Response:
+    """The process answers."""
+    return Response(b'{"status":"ok"}', media_type=JSON)
+
+
+async def readyz(request: Request) -> Response:
+    """The data folder is there, and every open store answers; 503 otherwise."""
+    ledgers: Ledgers = request.app.state.ledgers
+    await in_thread(request, ledgers.check)
+    return Response(b'{"status":"ready"}', media_type=JSON)
+
+
+ROUTES: Routes = (
+    ("GET", "/healthz", healthz),
+    ("GET", "/readyz", readyz),
+)

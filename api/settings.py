@@ -1,0 +1,56 @@
+"""What an operator may set, read once from the environment.
+
+Owns names, defaults and bounds of the settings. Never reads a file, and holds no secret: keys live in the ledgers' own
+folders.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+PREFIX = "CONTINUITY_"
+MEBIBYTE = 1024 * 1024
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Settings of one server. Each is read from the environment under its name in capitals after ``CONTINUITY_``."""
+
+    data: Path = Path("data")
+    """Folder of the ledgers: ``<data>/<ledger>/ledger.db`` and its keys."""
+    body_limit: Annotated[int, Meta(ge=1024, le=256 * MEBIBYTE)] = 8 * MEBIBYTE
+    """Bytes of a request body; more is refused with 413, while it arrives."""
+    body_events: Annotated[int, Meta(ge=1, le=20_000)] = 10_000
+    """Events of one request."""
+    body_seconds: Annotated[float, Meta(gt=0, le=3600)] = 30.0
+    """Seconds in which a request body must have arrived."""
+    wait_seconds: Annotated[float, Meta(ge=0, le=60)] = 5.0
+    """Seconds that a read with ``min_position`` waits for that position."""
+    access_log: Literal["all", "faults", "none"] = "all"
+    """Which requests are logged: all, those answered with 400 or above, or none. Faults of ours always are."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Settings from variables such as ``CONTINUITY_DATA``; what is unset keeps its default.
+
+        Raises ``ValueError`` naming the variable when one has no such value.
+        """
+        given = {
+            name: environment[key] for name in cls.__struct_fields__ if (key := PREFIX + name.upper()) in environment
+        }
+        try:
+            return msgspec.convert(given, cls, strict=False, dec_hook=_path)
+        except msgspec.ValidationError as error:
+            detail, _, place = str(error).partition(" - at `$.")
+            raise ValueError(f"{PREFIX}{place.rstrip('`').upper()}: {detail}") from None
+
+
+def _path(kind: type, value: object) -> Path:
+    if kind is Path and isinstance(value, str) and value:
+        return Path(value)
+    raise ValueError("expected a path")
