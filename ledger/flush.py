@@ -27,7 +27,7 @@ LEDGER_STREAM = "ledger:main"
 """The stream of the ledger's own events; position 0 is its first."""
 
 
-class Receipt(Struct, frozen=True, kw_only=True):
+class Receipt(Struct, frozen=True, kw_only=True, gc=False):
     """Proof of posting: where the event stands, and the leaf hash (hex) that commits to it.
 
     ``duplicate`` says that this very event had been recorded before, and that this is its first receipt again.

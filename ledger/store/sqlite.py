@@ -28,6 +28,8 @@ LOCK_TIMEOUT = 30
 """Seconds that a writer waits for another process's transaction."""
 _PARAMETERS = 500
 """Values bound to one IN (...) list: far below SQLite's limit, and one cached statement for full lists."""
+_NUMBERS = 200_000
+"""Names whose numbers a writer remembers."""
 
 
 class SQLiteStore(SQLiteApplicationRecorder):
@@ -43,6 +45,7 @@ class SQLiteStore(SQLiteApplicationRecorder):
         )
         self._write_lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
+        self._numbers: dict[str, int] = {}  # committed names that the writer met; guarded by the write lock
         self._follower = Follower(path)
         try:
             meta = self._meta()
@@ -59,7 +62,6 @@ class SQLiteStore(SQLiteApplicationRecorder):
         schema = resources.files("ledger.store").joinpath("sqlite.sql").read_text(encoding="utf-8")
         connection = _connect(path)
         try:
-            connection.execute("PRAGMA page_size = 8192")  # entries of some 600 bytes leave less waste on larger pages
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(f"BEGIN;\n{schema}\nCOMMIT;")
             connection.execute("INSERT INTO head VALUES (1, ?, ?, ?, ?)", head)
@@ -107,8 +109,10 @@ class SQLiteStore(SQLiteApplicationRecorder):
             cursor = self._writer.cursor()
             cursor.execute("BEGIN IMMEDIATE")  # a deferred one could fail to upgrade after it has read the head
             try:
-                yield SQLiteWrites(cursor)
+                writes = SQLiteWrites(cursor, self._numbers)
+                yield writes
                 cursor.execute("COMMIT")
+                writes.keep_numbers()
             except BaseException:
                 with suppress(sqlite3.Error):  # a failed COMMIT on a full disk may have rolled back already
                     cursor.execute("ROLLBACK")
@@ -153,11 +157,7 @@ class SQLiteReads:
     def rows(self, selection: Selection, limit: int = PAGE) -> list[Row]:
         """The first ``limit`` rows of a selection, by position."""
         where, order, values = _where(selection)
-        found = self._cursor.execute(
-            f"SELECT rowid - 1, stream, version, type, member, member_version, entry FROM entries "  # noqa: S608 - names are ours
-            f"WHERE {where} ORDER BY {order} LIMIT ?",
-            [*values, limit],
-        )
+        found = self._cursor.execute(f"{_ROWS} WHERE {where} ORDER BY {order} LIMIT ?", [*values, limit])
         return [Row(*row) for row in found]
 
     def tile(self, level: int, index: int) -> bytes:
@@ -174,14 +174,13 @@ class SQLiteReads:
 
     def data_keys(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], WrappedKey]:
         """The wrapped data keys by (member, stream); unknown pairs are left out."""
-        found: dict[tuple[str, str], WrappedKey] = {}
-        for pair in pairs:
-            row = self._cursor.execute(
-                "SELECT member, stream, epoch, wrapped FROM data_keys WHERE member = ? AND stream = ?", pair
-            ).fetchone()
-            if row is not None:
-                found[pair] = WrappedKey(*row)
-        return found
+        sql = (
+            "SELECT epoch, wrapped FROM data_keys "
+            "WHERE stream = (SELECT number FROM names WHERE name = ?) "
+            "AND member = coalesce((SELECT number FROM names WHERE name = ?), 0)"
+        )
+        found = ((pair, self._cursor.execute(sql, (pair[1], pair[0])).fetchone()) for pair in pairs)
+        return {pair: WrappedKey(*pair, *row) for pair, row in found if row is not None}
 
     def checkpoints(self, after: int, limit: int = PAGE) -> list[tuple[int, bytes]]:
         """(size, note) of the signed checkpoints above a size, ascending."""
@@ -201,75 +200,134 @@ class SQLiteReads:
 
 
 class SQLiteWrites(SQLiteReads):
-    """The write transaction; see ``protocol.Writes``."""
+    """The write transaction; see ``protocol.Writes``. ``numbers`` are those of the names known before it."""
+
+    def __init__(self, cursor: sqlite3.Cursor, numbers: dict[str, int]) -> None:
+        super().__init__(cursor)
+        self._known = numbers
+        self._fresh: dict[str, int] = {}
 
     def find_ids(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """The positions of those (source, id) that are known."""
         by_source: dict[str, list[str]] = {}
         for source, event_id in ids:
             by_source.setdefault(source, []).append(event_id)
+        numbers = self._find(by_source)
         sql = "SELECT id, position FROM ids WHERE source = ? AND id IN (%s)"
         return {
             (source, event_id): position
-            for source, wanted in by_source.items()
-            for event_id, position in self._among(sql, wanted, source)
+            for source, number in numbers.items()
+            for event_id, position in self._among(sql, by_source[source], number)
         }
 
     def streams(self, names: Sequence[str]) -> dict[str, list[bytes]]:
         """The entries of each named stream, by version; streams without any are left out."""
-        found: dict[str, list[bytes]] = {}
-        sql = "SELECT stream, entry FROM entries WHERE stream IN (%s) ORDER BY stream, version"
-        for stream, entry in self._among(sql, names):
-            found.setdefault(stream, []).append(entry)
-        return found
+        sql = "SELECT entry FROM entries WHERE stream = ? ORDER BY version"
+        numbers = self._find(names)
+        return {name: [entry for (entry,) in self._cursor.execute(sql, (number,))] for name, number in numbers.items()}
 
     def member_versions(self, names: Sequence[str]) -> dict[str, int]:
         """The highest member version of each named member; members without any are left out."""
         sql = "SELECT max(member_version) FROM entries WHERE member = ?"  # one step down the index, for each name
-        found = {name: self._cursor.execute(sql, (name,)).fetchone()[0] for name in names}
+        numbers = self._find(names)
+        found = {name: self._cursor.execute(sql, (number,)).fetchone()[0] for name, number in numbers.items()}
         return {name: version for name, version in found.items() if version is not None}
 
     def write(self, batch: Batch) -> None:
         """Write a batch within the transaction."""
+        number = self._number_all(batch)
         many = self._cursor.executemany
         many(
             "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(row[0] + 1, *row[1:]) for row in batch.rows],
+            [
+                (position + 1, number[stream], version, number[kind], number.get(member), member_version, entry)
+                for position, stream, version, kind, member, member_version, entry in batch.rows
+            ],
         )
-        many("INSERT INTO ids VALUES (?, ?, ?)", batch.ids)
+        many("INSERT INTO ids VALUES (?, ?, ?)", [(number[source], name, at) for source, name, at in batch.ids])
+        many("INSERT INTO disclosures VALUES (?, ?)", [(at + 1, sealed) for at, sealed in batch.disclosures])
         many(
-            "INSERT INTO disclosures VALUES (?, ?)", [(position + 1, sealed) for position, sealed in batch.disclosures]
+            "INSERT INTO data_keys VALUES (?, ?, ?, ?)",
+            [(number[key.stream], number.get(key.member, 0), key.epoch, key.wrapped) for key in batch.keys],
         )
-        many("INSERT INTO data_keys VALUES (?, ?, ?, ?)", batch.keys)
         many(
             "INSERT INTO tiles VALUES (?, ?, ?) ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes",
             batch.tiles,
         )
         self._cursor.execute("UPDATE head SET size = ?, leaf = ?, recorded = ?, epoch = ?", batch.head)
 
+    def keep_numbers(self) -> None:
+        """After the commit: what was numbered here is known from now on."""
+        if len(self._known) > _NUMBERS:
+            self._known.clear()
+        self._known.update(self._fresh)
+
+    def _find(self, names: Iterable[str]) -> dict[str, int]:
+        """The numbers of those names that have one."""
+        numbers: dict[str, int] = {}
+        missing = []
+        for name in names:
+            number = self._known.get(name) or self._fresh.get(name)
+            if number is None:
+                missing.append(name)
+            else:
+                numbers[name] = number
+        found = dict(self._among("SELECT name, number FROM names WHERE name IN (%s)", missing))
+        self._fresh.update(found)
+        numbers.update(found)
+        return numbers
+
+    def _number_all(self, batch: Batch) -> dict[str | None, int]:
+        """The numbers of all names in a batch, new ones given and written."""
+        wanted: dict[str | None, None] = {}  # a dict, since it keeps the order of first mention
+        for row in batch.rows:
+            wanted[row[1]] = wanted[row[3]] = wanted[row[4]] = None
+        for source, _, _ in batch.ids:
+            wanted[source] = None
+        names = [name for name in wanted if name is not None]
+        numbers = self._find(names)
+        if new := [name for name in names if name not in numbers]:
+            (last,) = self._cursor.execute("SELECT coalesce(max(number), 0) FROM names").fetchone()
+            given = {name: number for number, name in enumerate(new, last + 1)}
+            self._cursor.executemany("INSERT INTO names (name, number) VALUES (?, ?)", given.items())
+            self._fresh.update(given)
+            numbers.update(given)
+        return dict(numbers.items())
+
     def keep_checkpoint(self, size: int, note: bytes) -> None:
         """Keep a signed checkpoint, unless there is one of that size."""
         self._cursor.execute("INSERT INTO checkpoints VALUES (?, ?) ON CONFLICT DO NOTHING", (size, note))
 
 
+_ROWS = """
+    SELECT entries.rowid - 1, streams.name, version, types.name, members.name, member_version, entry
+    FROM entries
+    LEFT JOIN names AS streams ON streams.number = stream
+    LEFT JOIN names AS types ON types.number = type
+    LEFT JOIN names AS members ON members.number = member
+"""
+"""Rows with their names; left joins, so that a row whose columns were altered is still shown, and can be audited."""
+
+
 def _where(selection: Selection) -> tuple[str, str, list[Any]]:
     """Conditions, order and values of a selection, phrased so that its narrowest index serves it in order.
 
-    Within a stream or a member the versions stand in the order of positions; ``+rowid`` keeps the planner on that
-    index.
+    Within a stream or a member the versions stand in the order of positions; ``+`` keeps the planner on that index.
     """
-    column = "+rowid" if selection.stream is not None or selection.member is not None else "rowid"
-    terms, values = [f"{column} >= ?"], [selection.first + 1]
+    narrow = selection.stream is not None or selection.member is not None
+    plus = "+" if narrow else ""
+    terms = [f"{plus}entries.rowid >= ?"]
+    values: list[Any] = [selection.first + 1]
     if selection.last is not None:
-        terms.append(f"{column} <= ?")
+        terms.append(f"{plus}entries.rowid <= ?")
         values.append(selection.last + 1)
-    named: list[Any] = []
-    for name in ("stream", "member", "type"):
-        if (wanted := getattr(selection, name)) is not None:
-            terms.append(f"{'+' if name == 'type' and column == '+rowid' else ''}{name} = ?")
-            named.append(wanted)
-    order = "version" if selection.stream is not None else "member_version" if selection.member is not None else "rowid"
-    return " AND ".join(terms), order, [*values, *named]
+    for column in ("stream", "member", "type"):
+        if (wanted := getattr(selection, column)) is not None:
+            term = f"{column} = (SELECT number FROM names WHERE name = ?)"  # noqa: S608 - the columns are named above
+            terms.append(plus + term if column == "type" else term)
+            values.append(wanted)
+    order = "version" if selection.stream is not None else "member_version" if narrow else "entries.rowid"
+    return " AND ".join(terms), order, values
 
 
 def _connect(path: Path) -> sqlite3.Connection:

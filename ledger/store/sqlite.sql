@@ -11,12 +11,15 @@ CREATE TABLE head (
     epoch INTEGER NOT NULL
 );
 
+-- Streams, members, types and sources by number: numbers keep the indexes narrow, and those of new streams in order.
+CREATE TABLE names (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+
 CREATE TABLE entries (
     rowid INTEGER PRIMARY KEY,
-    stream TEXT NOT NULL,
+    stream INTEGER NOT NULL,
     version INTEGER NOT NULL,
-    type TEXT NOT NULL,
-    member TEXT,
+    type INTEGER NOT NULL,
+    member INTEGER,
     member_version INTEGER,
     entry BLOB NOT NULL
 );
@@ -24,13 +27,14 @@ CREATE UNIQUE INDEX entries_by_stream ON entries (stream, version);
 CREATE UNIQUE INDEX entries_by_member ON entries (member, member_version) WHERE member IS NOT NULL;
 CREATE INDEX entries_by_type ON entries (type);
 
-CREATE TABLE ids (source TEXT, id TEXT, position INTEGER NOT NULL, PRIMARY KEY (source, id)) WITHOUT ROWID;
+CREATE TABLE ids (source INTEGER, id TEXT, position INTEGER NOT NULL, PRIMARY KEY (source, id)) WITHOUT ROWID;
 
 CREATE TABLE disclosures (rowid INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
 
+-- The member of an event about nobody is 0, which is no name's number.
 CREATE TABLE data_keys (
-    member TEXT, stream TEXT, epoch INTEGER NOT NULL, wrapped BLOB NOT NULL,
-    PRIMARY KEY (member, stream)
+    stream INTEGER, member INTEGER, epoch INTEGER NOT NULL, wrapped BLOB NOT NULL,
+    PRIMARY KEY (stream, member)
 ) WITHOUT ROWID;
 
 CREATE TABLE tiles (level INTEGER, number INTEGER, hashes BLOB NOT NULL, PRIMARY KEY (level, number));
@@ -39,12 +43,20 @@ CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note BLOB NOT NULL);
 
 -- The recorder library reads its own column names.
 CREATE VIEW stored_events AS
-    SELECT rowid, stream AS originator_id, version AS originator_version, type AS topic, entry AS state FROM entries;
+    SELECT entries.rowid AS rowid, streams.name AS originator_id, version AS originator_version,
+        types.name AS topic, entry AS state
+    FROM entries
+    JOIN names AS streams ON streams.number = entries.stream
+    JOIN names AS types ON types.number = entries.type;
 
 CREATE TRIGGER entries_stay BEFORE UPDATE ON entries
     BEGIN SELECT RAISE(ABORT, 'entries are immutable'); END;
 CREATE TRIGGER entries_remain BEFORE DELETE ON entries
     BEGIN SELECT RAISE(ABORT, 'entries are immutable'); END;
+CREATE TRIGGER names_stay BEFORE UPDATE ON names
+    BEGIN SELECT RAISE(ABORT, 'names are immutable'); END;
+CREATE TRIGGER names_remain BEFORE DELETE ON names
+    BEGIN SELECT RAISE(ABORT, 'names are immutable'); END;
 CREATE TRIGGER ids_stay BEFORE UPDATE ON ids
     BEGIN SELECT RAISE(ABORT, 'ids are immutable'); END;
 CREATE TRIGGER ids_remain BEFORE DELETE ON ids
