@@ -28,7 +28,7 @@ Changes = Mapping[str, Sequence[Row]]
 
 
 class Column(NamedTuple):
-    """A column. ``type`` is ``json`` for lists and objects kept as JSON text; times, dates and decimals are ``text``."""
+    """A column. ``json`` is JSON text, of a list or an object; times, dates and decimals are ``text``."""
 
     name: str
     type: Literal["text", "integer", "json"]

@@ -13,6 +13,7 @@ from ledger.entry import Entry
 from ledger.heads import advance_stored
 from ledger.lifecycle import ReservationState
 from projections.projection import Changes, Column, Loaded, Projection, Row, Table, types_of
+from projections.state import public_data
 
 NAME: Final = "stage_history"
 
@@ -68,7 +69,7 @@ def _fold(entries: Sequence[Entry], loaded: Loaded) -> Changes:
                 seal.recorded,
                 body.actor.id,
                 body.actor.role,
-                body.public().get("reason"),
+                public_data(entry).get("reason"),
                 body.forced or None,
             )
         )

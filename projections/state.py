@@ -104,7 +104,7 @@ def fold(state: StreamState | None, entry: Entry, disclosed: Disclosed | None = 
     after = advance_stored(event_type.kind, before, entry)
     rule = RULES.get(body.type, _PLAIN)
     fields = {} if state is None else state.fields
-    data = event_type.upcast(body.v, body.public())
+    data = public_data(entry)
     reason = data.get("reason")
     fields = _merged(fields, rule, data)
     if after != before:
@@ -126,6 +126,12 @@ def fold(state: StreamState | None, entry: Entry, disclosed: Disclosed | None = 
         fields=fields,
         private=private,
     )
+
+
+def public_data(entry: Entry) -> dict[str, Any]:
+    """The public data of an entry in the current shape of its type, as a fresh dict. Raises as ``fold`` does."""
+    body = entry.event
+    return catalog.get(body.type).upcast(body.v, body.public())
 
 
 def fold_all(entries: Iterable[tuple[Entry, Disclosed | None]]) -> StreamState | None:
