@@ -56,8 +56,8 @@ def microseconds(text: str) -> int:
 def bound(text: str, *, end: bool) -> str:
     """A bound in time that a person gives, as ``recorded`` text: a time, or a date for its first or last microsecond.
 
-    ``end`` says which end of an inclusive range is meant: finer digits are cut from an end, and round a start up. Raises
-    ``ValueError``.
+    ``end`` says which end of an inclusive range is meant: finer digits are cut from an end, and round a start up.
+    Raises ``ValueError``.
     """
     if _DATE.fullmatch(text):
         dt.date.fromisoformat(text)
