@@ -74,15 +74,17 @@ def test_a_full_disk_refuses_appends_whole_and_leaves_the_ledger_readable_until_
     (pages,) = writer.execute("PRAGMA page_count").fetchone()
     writer.execute(f"PRAGMA max_page_count = {pages + 8}")
     accepted, refused = [], []
+    faults = set()
     for number in range(60):
         batch = [estimate_changed(id=f"{number}-{one}", data={"notes": "x" * 500}) for one in range(20)]
         try:
             accepted += log.append(batch)
         except StoreError as error:
-            assert "full" in str(error)
-            assert "room" in error.advice
+            faults.add((str(error), error.advice))
             refused.append(batch)
-    assert refused
+    ((fault, advice),) = faults
+    assert "full" in fault
+    assert "room" in advice
     size = log.head().size
     assert size == 2 + len(accepted)
     check_receipts([*_seals(log)], first + accepted)
@@ -155,15 +157,15 @@ def test_following_and_paging_walk_the_entries_and_sort_nothing(log):
 
 def test_the_end_of_a_long_log_is_found_without_a_walk_over_it(log):
     """The library asks for it at each start of a projection."""
+    log.append([requested(f"R-{number}") for number in range(1_000)])
+    steps = []
     connection = sqlite3.connect(log.store.path)
+    connection.set_progress_handler(lambda: steps.append(1) and None, 1)
     try:
-        plan = [
-            step[3]
-            for step in connection.execute(f"EXPLAIN QUERY PLAN {log.store.select_max_notification_id_statement}")
-        ]
+        assert connection.execute(log.store.select_max_notification_id_statement).fetchone() == (1_001,)
     finally:
         connection.close()
-    assert not [step for step in plan if "names" in step], plan
+    assert len(steps) < 500
 
 
 # --- Files that are no ledger, or no longer one ---------------------------------------------------------------------
