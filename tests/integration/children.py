@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from ledger.errors import EventError
+from ledger.errors import EventError, VersionConflict
 from ledger.log import Log
 from tests.support.events import estimate_changed, requested
 
