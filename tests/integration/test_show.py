@@ -12,7 +12,7 @@ from ledger.store.protocol import Selection
 from projections import queries
 from projections.runner import Runner
 from projections.show import show
-from tests.support.events import ORIGIN, cloud, requested
+from tests.support.events import ORIGIN, cloud, estimate_changed, requested
 from tests.support.hotel import BOOKINGS, bookings, hotel_ledger
 
 
