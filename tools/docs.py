@@ -1,7 +1,8 @@
 """The reference pages that are generated from the code: ``python -m tools.docs`` writes them anew.
 
-Owns ``docs/reference/events.md`` and ``docs/reference/events.schema.json``, from the catalogue and the lifecycles. What
-they say is a pure function of the code; a test compares the committed files with it. Never touches another page.
+Owns ``docs/reference/events.md`` and ``docs/reference/events.schema.json``, from the catalogue and the lifecycles, and
+the list of all generated pages. What they say is a pure function of the code; a test compares the committed files with
+it. Never touches another page.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 from ledger import catalog, lifecycle
 from ledger.catalog.base import RETENTION
 from ledger.catalog.values import END, VALUES
+from tools.cli.reference import cli_page
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -82,6 +84,7 @@ def events_schema() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "docs/reference/cli.md": cli_page,
     "docs/reference/events.md": events_page,
     "docs/reference/events.schema.json": events_schema,
 }

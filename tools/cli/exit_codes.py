@@ -31,7 +31,7 @@ class ExitCode(IntEnum):
 
 
 MEANINGS: dict[ExitCode, str] = {
-    ExitCode.OK: "done; also for a reader that stopped listening, as in `continuity log | head`",
+    ExitCode.OK: "done; also when whoever reads the output stops listening",
     ExitCode.FAILURE: "failed: the disk, the store, a read-only ledger, anything without a number of its own",
     ExitCode.USAGE: "the command line is wrong, or names a file that can't be read",
     ExitCode.INCOMPLETE: "some of the input was rejected, or all of it",

@@ -21,6 +21,10 @@ PAGE = 500
 """Rows whose private values are opened together."""
 
 
+MAX_POSITION = 2**53 - 1
+"""No log gets there: a larger bound means the same, and need not fit into a database's integers."""
+
+
 class EventTypeName(click.ParamType[str]):
     """The name of an event type; completes in the shell, and names near matches of a wrong one."""
 
@@ -102,7 +106,7 @@ def log(
 def bound(opened: Log, text: str, option: str, *, end: bool) -> int:
     """The position that an inclusive bound means. Raises ``click.BadParameter`` for neither position nor time."""
     try:
-        return opened.bound(text, end=end)
+        return min(opened.bound(text, end=end), MAX_POSITION)
     except ValueError as error:
         raise click.BadParameter(
             f"{text!r} is neither a position nor a time: {error}", click.get_current_context(), param_hint=option

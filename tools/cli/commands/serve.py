@@ -44,6 +44,8 @@ def serve(settings: Settings, host: str, port: int) -> None:
             access_log=False,
             log_config=_logging(),
         )
+    except ValueError as error:  # a setting in the environment that is impossible
+        raise click.UsageError(str(error), click.get_current_context()) from None
     except SystemExit as ended:  # uvicorn's own codes mean other things than ours
         settings.outcome = ExitCode.FAILURE if ended.code else ExitCode.OK
 

@@ -1,0 +1,48 @@
+"""The pages that a newcomer pastes from are run as they stand, through the installed command."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.shell_page import check_page
+
+# What a how-to page takes for granted: the ledger and the key file of the README's tour.
+TOUR_LEDGER = """
+continuity init studio --origin localhost/studio > init.txt
+grep -o 'localhost/studio+.*' init.txt > studio.vkey
+continuity append examples/studio-week.ndjson 2>/dev/null
+"""
+HOW_TO = ("audit", "check-a-proof", "post-events")
+
+
+@pytest.fixture(autouse=True)
+def _command_is_installed() -> None:
+    if shutil.which("continuity") is None and not (Path(sys.executable).parent / "continuity").exists():
+        pytest.skip("the command is not installed here; make setup installs it")
+
+
+def section(page: str, title: str) -> str:
+    """The part of a page under one second-level heading."""
+    found = re.search(rf"^## {re.escape(title)}$(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert found, f"the page has no section {title}"
+    return found[1]
+
+
+def test_the_tour_of_the_readme_runs_and_shows_what_it_says(repository: Path, tmp_path: Path) -> None:
+    page = section((repository / "README.md").read_text(), "A tour")
+    outputs = check_page(page, tmp_path, cwd=repository)
+    assert "Ada" not in outputs[-3], "the entry's bytes name no person"
+
+
+@pytest.mark.parametrize("name", HOW_TO)
+def test_the_how_to_page_runs_and_shows_what_it_says(name: str, repository: Path, tmp_path: Path) -> None:
+    shutil.copytree(repository / "examples", tmp_path / "examples")
+    page = (repository / "docs" / "how-to" / f"{name}.md").read_text()
+    check_page(page, tmp_path, cwd=tmp_path, prepare=TOUR_LEDGER)
+
+
+def test_every_how_to_page_is_run(repository: Path) -> None:
+    assert {path.stem for path in (repository / "docs" / "how-to").glob("*.md")} == set(HOW_TO)

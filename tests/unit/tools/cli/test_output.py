@@ -1,0 +1,88 @@
+"""What reaches a terminal: escaped, and progress only where it helps."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.errors import InvalidEvent, NotFound
+from tools.cli import output
+
+
+class Terminal(io.StringIO):
+    """A text stream that claims to be a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@given(st.text())
+def test_what_is_printed_for_people_is_one_printable_line(text: str) -> None:
+    shown = output.printable(text)
+    assert shown.isprintable()
+    assert (shown == text) == text.isprintable()
+
+
+def test_an_error_is_told_with_its_advice(capsys: pytest.CaptureFixture[str]) -> None:
+    output.report(NotFound("no\x1b[2J such", advice="look elsewhere"), 10, json=False)
+    assert capsys.readouterr().err == "error: no\\x1b[2J such\n  look elsewhere\n"
+
+
+def test_an_error_is_one_json_object_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    output.report(NotFound("no such", advice="look elsewhere"), 10, json=True)
+    assert capsys.readouterr().err == '{"error":"no such","advice":"look elsewhere","exit_code":10}\n'
+
+
+def test_each_kind_of_error_is_described() -> None:
+    assert output.describe(InvalidEvent("expected a date", "$.time", index=4)) == (
+        "event 5: $.time: expected a date",
+        "",
+    )
+    assert output.describe(OSError(28, "No space left on device", "file"))[0] == "file: No space left on device"
+    assert output.describe(OSError("odd"))[0] == "OSError: odd"
+    assert output.describe(click.UsageError("wrong")) == ("wrong", "see: continuity --help")
+    assert output.describe(click.ClickException("wrong")) == ("wrong", "")
+    assert output.describe(KeyboardInterrupt()) == ("interrupted", "")
+    assert output.describe(KeyError("k"))[0] == "KeyError: 'k'"
+
+
+@pytest.mark.parametrize(("no_color", "red"), [(None, True), ("1", False)])
+def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch, no_color: str | None, red: bool) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", no_color)
+    output.report(NotFound("no such"), 10, json=False)
+    assert ("\x1b[" in terminal.getvalue()) is red
+    assert "no such" in terminal.getvalue()
+
+
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with output.progress("folded", json=False) as tick:
+        tick(50, 100)
+    assert "folded" in terminal.getvalue()
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then_and_none_under_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "LINE_SECONDS", 0.0)
+    with output.progress("folded", json=False) as tick:
+        tick(5_000, 10_000)
+        tick(7_000, None)
+    assert capsys.readouterr().err == "folded: 5,000 of 10,000\nfolded: 7,000\n"
+    monkeypatch.setattr(output, "LINE_SECONDS", 60.0)
+    with output.progress("folded", json=False) as tick:
+        tick(1, 2)
+    with output.progress("folded", json=True) as tick:
+        tick(1, 2)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,110 @@
+"""``continuity audit``: check a whole ledger from its bytes and the verifier keys.
+
+Owns what is audited against: the checkpoint that the caller kept, the signer's own memory of its last one, or both.
+The checks themselves are ``ledger.audit``.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import click
+
+from ledger.audit import Report
+from ledger.audit import audit as run_audit
+from ledger.checkpoint import Checkpoint
+from ledger.errors import NotFound
+from ledger.keys import Keys
+from ledger.log import NAME
+from ledger.note import VerifierKey
+from ledger.signer import Signer
+from ledger.store.protocol import Store
+from ledger.store.sqlite import SQLiteStore
+from ledger.tiles import root_at
+from tools.cli import output
+from tools.cli.commands.proofs import FILE, read_file, read_keys
+from tools.cli.exit_codes import ExitCode
+from tools.cli.settings import Settings, pass_settings, verb
+
+
+@verb(
+    "audit",
+    "continuity audit",
+    "continuity audit --since monday.checkpoint --json",
+    "continuity --data ./copy audit --key studio.vkey",
+)
+@click.option("--since", type=FILE, metavar="CHECKPOINT_FILE", help="It must also extend this signed checkpoint.")
+@click.option(
+    "--key", "key_file", type=FILE, metavar="VKEY_FILE", help="Trust these verifier keys, not those in the key folder."
+)
+@pass_settings
+def audit(settings: Settings, since: Path | None, key_file: Path | None) -> None:
+    """Check all of a ledger: chain, seals, versions, tree, tiles and signatures.
+
+    Names the first position at fault and the kind of fault, with exit code 20. The last checkpoint that this machine
+    signed is checked too, so a cut tail or a store that was rolled back shows; give --since a checkpoint that was kept
+    elsewhere to rule out that both were rolled back. With --key, a copy of the ledger's file is enough: no key folder
+    is needed.
+    """
+    note = None if since is None else read_file(since)
+    if key_file is None:
+        with settings.opened() as log:
+            memory = Signer(Keys(settings.folder / "keys", log.origin), log.origin).remembered()
+            report = _audit(settings, log.store, log.verifier_keys, note, None if memory is None else memory[0])
+    else:
+        keys = tuple(read_keys(key_file))
+        store = _opened(settings)
+        try:
+            report = _audit(settings, store, keys, note, None)
+        finally:
+            store.close()
+    if not report.ok:
+        settings.outcome = ExitCode.NOT_VERIFIED
+    _show(settings, report)
+
+
+def _opened(settings: Settings) -> SQLiteStore:
+    """The ledger's store alone. Raises ``NotFound``."""
+    if not NAME.fullmatch(settings.ledger):
+        raise NotFound(f"there is no ledger {settings.ledger!r} in {settings.data}")
+    return SQLiteStore(settings.folder / "ledger.db")
+
+
+def _audit(
+    settings: Settings, store: Store, keys: tuple[VerifierKey, ...], note: bytes | None, memory: Checkpoint | None
+) -> Report:
+    """Audit against the caller's checkpoint if there is one, and against the signer's memory if there is one."""
+    with output.progress("audited", json=settings.json) as tick:
+        report = run_audit(store, keys, since=note or memory, progress=tick)
+        if report.ok and note is not None and memory is not None and not _extends(store, memory):
+            report = run_audit(store, keys, since=memory, progress=tick)
+    return report
+
+
+def _extends(store: Store, memory: Checkpoint) -> bool:
+    """Whether the tree, which was audited, has the remembered root at the remembered size."""
+    with store.reading() as reads:
+        return memory.size <= reads.head().size and root_at(reads.tile, memory.size) == memory.root
+
+
+def _show(settings: Settings, report: Report) -> None:
+    speed = round(report.checked / report.seconds) if report.seconds else 0
+    fault = report.first_fault
+    root = base64.b64encode(report.root).decode()
+    if settings.json:
+        output.write_json(
+            {
+                "ok": report.ok,
+                "size": report.size,
+                "root": root,
+                "entries_per_second": speed,
+                "first_fault": None if fault is None else fault._asdict(),
+            }
+        )
+    elif fault is None:
+        output.write_line(f"ok: {report.size:,} entries agree with each other and with what was signed")
+        output.write_line(f"size {report.size}, root {root}, {speed:,} entries/s")
+    else:
+        output.write_line(f"FAULT at position {fault.position}, kind {fault.kind}: {fault.detail}")
+        output.write_line(f"the {report.checked:,} entries before were found good")
