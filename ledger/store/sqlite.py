@@ -176,8 +176,8 @@ class SQLiteReads:
         """The wrapped data keys by (member, stream); unknown pairs are left out."""
         sql = (
             "SELECT epoch, wrapped FROM data_keys "
-            "WHERE stream = (SELECT number FROM names WHERE name = ?) "
-            "AND member = coalesce((SELECT number FROM names WHERE name = ?), 0)"
+            "WHERE stream = (SELECT number FROM names WHERE name = ?1) "
+            "AND member = CASE ?2 WHEN '' THEN 0 ELSE (SELECT number FROM names WHERE name = ?2) END"
         )
         found = ((pair, self._cursor.execute(sql, (pair[1], pair[0])).fetchone()) for pair in pairs)
         return {pair: WrappedKey(*pair, *row) for pair, row in found if row is not None}
@@ -224,7 +224,8 @@ class SQLiteWrites(SQLiteReads):
         """The entries of each named stream, by version; streams without any are left out."""
         sql = "SELECT entry FROM entries WHERE stream = ? ORDER BY version"
         numbers = self._find(names)
-        return {name: [entry for (entry,) in self._cursor.execute(sql, (number,))] for name, number in numbers.items()}
+        found = {name: [entry for (entry,) in self._cursor.execute(sql, (n,))] for name, n in numbers.items()}
+        return {name: entries for name, entries in found.items() if entries}  # a member may go by that name
 
     def member_versions(self, names: Sequence[str]) -> dict[str, int]:
         """The highest member version of each named member; members without any are left out."""
