@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from ledger.audit import audit
 from ledger.log import Log
 from tests.integration.children import start
 from tests.integration.killed import INSIDE, SIGNING, Step, Word, append_until_killed, batch
@@ -76,6 +77,7 @@ def run_and_kill(data, word, tag, when, generator):
 def check_after(log, acknowledged, tag, tried, number):
     """Every promise kept; then the last batch is retried, and appends go on."""
     entries = check_whole(log)
+    assert audit(log.store, log.verifier_keys).ok
     check_receipts(entries, acknowledged)
     last = [receipt for receipt in acknowledged if receipt.id.startswith(f"{tag}-{tried}-")]
     again = log.append(batch(tag, tried))

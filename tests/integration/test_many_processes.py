@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ledger.audit import audit
 from ledger.errors import IdConflict, LifecycleRefused, VersionConflict
 from ledger.flush import Receipt
 from ledger.log import Log
@@ -55,6 +56,7 @@ def test_three_processes_on_the_same_streams_and_members_make_one_true_history(t
     assert all(expected != actual for *_, lost in reports for expected, actual in lost)
     with Log.open(tmp_path, "studio") as fresh:
         assert check_whole(fresh) == entries
+        assert audit(fresh.store, fresh.verifier_keys).ok
     check_file(tmp_path / "studio" / "ledger.db")
 
 
