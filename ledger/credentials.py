@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from ledger.errors import Conflict, KeyFileError
 from ledger.event import Credential
-from ledger.keys import read_private, write_private
+from ledger.keys import locked, read_private, write_private
 
 _TOKEN = re.compile(r"ck_([a-z0-9-]{1,64})_([A-Za-z0-9_-]{43})")
 _ID = re.compile(r"[a-z0-9-]{1,64}")
@@ -54,12 +54,9 @@ class Credentials:
         """
         if not _ID.fullmatch(credential_id):
             raise ValueError(f"expected 1 to 64 of a-z, 0-9 and -, got {credential_id!r}")
-        records = dict(self._load())
-        if credential_id in records:
-            raise Conflict(f"credential {credential_id} exists already")
         secret = secrets.token_urlsafe(32)
         privileged = role in ("owner", "admin")
-        records[credential_id] = _Record(
+        record = _Record(
             id=credential_id,
             sha256=sha256(secret.encode()).hexdigest(),
             role=role,
@@ -67,7 +64,12 @@ class Credentials:
             actor_role="admin" if privileged else "service",
             actor_roles=sorted(_ADMIN_ACTORS if privileged else {"client", "staff", "service"}),
         )
-        write_private(self._path, msgspec.json.format(msgspec.json.encode(list(records.values())), indent=1))
+        with locked(self._path.with_name(".credentials.lock")):  # or one of two who issue at once would be lost
+            records = self._load()
+            if credential_id in records:
+                raise Conflict(f"credential {credential_id} exists already")
+            content = msgspec.json.encode([*records.values(), record])
+            write_private(self._path, msgspec.json.format(content, indent=1))
         return f"ck_{credential_id}_{secret}"
 
     def authenticate(self, token: str) -> Credential | None:

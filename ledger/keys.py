@@ -10,9 +10,12 @@ writes a key anywhere else, logs one, or shows one in a repr. Layout::
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -64,6 +67,17 @@ def read_private(path: Path) -> bytes:
         raise KeyFileError(f"{path} is missing", advice="restore the key folder from its own backup") from None
     except PermissionError:
         raise KeyFileError(f"{path} can't be read by this user") from None
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path``, made if need be, against other threads and processes."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class Keys:
