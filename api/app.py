@@ -6,7 +6,6 @@ Shutting down takes no more requests, commits what waits, signs, and releases ev
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,7 +18,6 @@ from starlette.routing import Match, Route
 from structlog.typing import FilteringBoundLogger
 
 from api import problems
-from api.durable import Crossing
 from api.journal import fault_of, make_journal
 from api.ledgers import Ledgers
 from api.middleware import Surroundings
@@ -49,7 +47,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = chosen
     app.state.journal = journal
     for method, path, handler in ROUTES:
-        app.add_api_route(path, handler, methods=[method])
+        # A plain route: FastAPI's own would solve dependencies and validate for each request what handlers here do.
+        app.add_route(path, handler, methods=[method])
     app.add_exception_handler(LedgerError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_route)
     app.add_middleware(Surroundings, settings=chosen, journal=journal)
@@ -62,7 +61,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     journal: FilteringBoundLogger = app.state.journal
     app.state.readers = CapacityLimiter(READERS)
     app.state.posters = CapacityLimiter(POSTERS)
-    app.state.crossing = Crossing(asyncio.get_running_loop())
     ledgers = Ledgers(settings.data, lambda name, text: journal.warning("alarm", ledger=name, message=text))
     app.state.ledgers = ledgers
     try:

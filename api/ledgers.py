@@ -13,6 +13,7 @@ from pathlib import Path
 
 from anyio import CapacityLimiter, to_thread
 
+from api.gather import Gathering
 from ledger.credentials import Credentials
 from ledger.errors import NotFound, ReadOnly, StoreError
 from ledger.event import Credential
@@ -34,6 +35,7 @@ class Ledgers:
         self._lock = threading.Lock()  # guards the two below
         self._logs: dict[str, Log] = {}
         self._closed = False
+        self._gatherings: dict[str, Gathering] = {}
         self._opening = CapacityLimiter(OPENING_THREADS)
 
     def authenticate(self, name: str, token: str) -> Credential | None:
@@ -68,6 +70,13 @@ class Ledgers:
                 except NotFound as error:
                     raise StoreError(str(error)) from None  # it has credentials, so its file should be there
             return self._logs[name]
+
+    def gathering(self, name: str, log: Log) -> Gathering:
+        """The one gathering of single events for an open ledger; call it on the event loop."""
+        found = self._gatherings.get(name)
+        if found is None:
+            found = self._gatherings[name] = Gathering(log)
+        return found
 
     def check(self) -> None:
         """See that the data folder is there and every open store answers. Raises ``StoreError``."""

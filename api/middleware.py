@@ -6,6 +6,7 @@ untouched, and an answer that has begun is never replaced.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import time
@@ -20,6 +21,8 @@ from api.journal import fault_of
 from api.security import CREDENTIAL
 from api.settings import Settings
 
+_BOOT = os.urandom(8).hex()
+_numbers = itertools.count(1)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -87,4 +90,4 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return bytes(value).decode("ascii")
-    return os.urandom(12).hex()
+    return f"{_BOOT}-{next(_numbers)}"

@@ -6,19 +6,20 @@ request is answered only when its events are durable; a client that went away lo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from msgspec import Raw
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api import bodies, negotiation, problems, queries, reading
-from api.durable import Crossing
+from api.ledgers import Ledgers
 from api.problems import AllRejected
 from api.queries import EntryQuery, EventsQuery, PostQuery
 from api.routes import Routes
@@ -41,20 +42,36 @@ async def post_events(request: Request) -> Response:
     settings: Settings = request.app.state.settings
     media_type = negotiation.content_type(request.headers, bodies.ACCEPTED)
     body = await bodies.read(request, settings)
-    if len(body) <= INLINE_BYTES:
-        future = _submit(access, media_type, body, settings.body_events, atomic)
+    if len(body) > INLINE_BYTES:
+        outcomes = await _append_large(request, access, media_type, body, atomic)
     else:
-        limiter = request.app.state.posters
-        future = await to_thread.run_sync(
-            _submit, access, media_type, body, settings.body_events, atomic, limiter=limiter
-        )
-    crossing: Crossing = request.app.state.crossing
-    return _answer(request, access.name, await crossing.wait(future))
+        events = bodies.split(media_type, body, settings.body_events)
+        outcomes = await _append(request, access, events, atomic)
+    return _answer(request, access.name, outcomes)
 
 
-def _submit(access: Access, media_type: str, body: bytes, most: int, atomic: bool) -> Future[list[Outcome]]:
-    events: Sequence[bytes | Raw] = bodies.split(media_type, body, most)
-    return access.log.submit(events, access.credential, atomic=atomic)
+async def _append(request: Request, access: Access, events: Sequence[bytes | Raw], atomic: bool) -> list[Outcome]:
+    if len(events) == 1:
+        ledgers: Ledgers = request.app.state.ledgers
+        try:
+            return [await ledgers.gathering(access.name, access.log).append(events[0], access.credential)]
+        except EventError as error:
+            if atomic:
+                raise
+            return [error]
+    return await asyncio.shield(asyncio.wrap_future(access.log.submit(events, access.credential, atomic=atomic)))
+
+
+async def _append_large(request: Request, access: Access, media_type: str, body: bytes, atomic: bool) -> list[Outcome]:
+    settings: Settings = request.app.state.settings
+    limiter: CapacityLimiter = request.app.state.posters
+
+    def submit() -> Future[list[Outcome]]:
+        events = bodies.split(media_type, body, settings.body_events)
+        return access.log.submit(events, access.credential, atomic=atomic)
+
+    # Shielded: a cancelled request must not cancel a future that the writer is about to resolve.
+    return await asyncio.shield(asyncio.wrap_future(await to_thread.run_sync(submit, limiter=limiter)))
 
 
 def _answer(request: Request, ledger: str, outcomes: list[Outcome]) -> Response:

@@ -11,7 +11,7 @@ from api.reading import in_thread
 from api.routes import Routes
 
 
-async def healthz() -> Response:
+async def healthz(request: Request) -> Response:
     """The process answers."""
     return Response(b'{"status":"ok"}', media_type=JSON)
 

@@ -1,0 +1,96 @@
+"""Single events of many requests, gathered into groups for the writer.
+
+Owns the crossing between event loop and writer for requests of one event, which most are. Events that arrive while a
+group is being committed wait and go together as the next; one that finds nothing under way goes at once, with what
+arrived in the same turn of the loop. So the cost of a commit, of waking a thread and of waking the loop is shared.
+Each event still stands for itself: one that is refused takes no other with it. A waiter that is cancelled leaves its
+event alone: what was handed over is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import NamedTuple
+
+from msgspec import Raw
+
+from ledger.errors import EventError, LedgerError
+from ledger.event import Credential
+from ledger.flush import Outcome, Receipt
+from ledger.log import Log
+
+GROUP = 256
+"""Events that are handed over at once, at most: their checking holds the loop for some milliseconds."""
+
+
+class _Waiting(NamedTuple):
+    event: bytes | Raw
+    credential: Credential
+    waiter: asyncio.Future[Receipt]
+
+
+class Gathering:
+    """Gathers for one log, on one event loop."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[_Waiting] = []
+        self._due = False
+        self._flying = 0
+
+    async def append(self, event: bytes | Raw, credential: Credential) -> Receipt:
+        """Append one event; returns when it is durable. Raises as ``Log.append`` does, with index 0."""
+        waiter: asyncio.Future[Receipt] = self._loop.create_future()
+        self._waiting.append(_Waiting(event, credential, waiter))
+        if not self._due and not self._flying:
+            self._due = True
+            self._loop.call_soon(self._send)
+        return await waiter
+
+    def _send(self) -> None:
+        """Hand over what waits, as one submission for each credential."""
+        self._due = False
+        group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
+        by_credential: dict[str, list[_Waiting]] = {}
+        for one in group:
+            by_credential.setdefault(one.credential.id, []).append(one)
+        for same in by_credential.values():
+            self._submit(same)
+        if self._waiting and not self._flying:
+            self._due = True
+            self._loop.call_soon(self._send)
+
+    def _submit(self, group: Sequence[_Waiting]) -> None:
+        try:
+            future = self._log.submit([one.event for one in group], group[0].credential, atomic=False)
+        except LedgerError as error:
+            _fail(group, error)
+            return
+        self._flying += 1
+        future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._arrived, group, done))
+
+    def _arrived(self, group: Sequence[_Waiting], done: Future[list[Outcome]]) -> None:
+        self._flying -= 1
+        if self._waiting and not self._flying:
+            self._send()  # first, so that the writer works while these answers are written
+        error = done.exception()
+        if error is not None:
+            _fail(group, error)
+            return
+        for one, outcome in zip(group, done.result(), strict=True):
+            if one.waiter.done():
+                continue  # its request was cancelled
+            if isinstance(outcome, EventError):
+                outcome.index = 0
+                one.waiter.set_exception(outcome)
+            else:
+                one.waiter.set_result(outcome)
+
+
+def _fail(group: Sequence[_Waiting], error: BaseException) -> None:
+    for one in group:
+        if not one.waiter.done():
+            one.waiter.set_exception(error)
