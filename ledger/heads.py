@@ -100,7 +100,7 @@ class Undo:
 
 
 def _make_room(cache: dict[str, Any]) -> None:
-    """Drop the oldest tenth of a full cache, before a flush names what it needs."""
+    """Drop the oldest of a full cache until nine tenths are left, before a flush names what it needs."""
     if len(cache) >= CACHED_HEADS:
-        for name in list(cache)[: CACHED_HEADS // 10]:
+        for name in list(cache)[: len(cache) - CACHED_HEADS * 9 // 10]:
             del cache[name]

@@ -59,8 +59,7 @@ class TestIssue:
 
         def issue(number):
             start.wait()
-            for n in range(5):
-                tokens.append(Credentials(tmp_path).issue(f"c-{number}-{n}", "service"))
+            tokens.extend([Credentials(tmp_path).issue(f"c-{number}-{n}", "service") for n in range(5)])
 
         threads = [threading.Thread(target=issue, args=(number,)) for number in range(4)]
         for thread in threads:
@@ -77,10 +76,28 @@ class TestAuthenticate:
         other = credentials.issue("till", "service")
         secret = token.split("_", 2)[2]
         wrong = [
-            "", "ck", "ck_", "ck_desk_", "ck_desk", secret, f"desk_{secret}", f"ck_nobody_{secret}", f"ck_till_{secret}",
-            f"CK_desk_{secret}", f"ck_DESK_{secret}", f"{token}x", token[:-1], f"{token}\n", f" {token}", f"{token}\0",
-            f"ck_desk_{other.split('_', 2)[2]}", f"ck_desk_{'A' * 43}", f"ck_desk_{secret.swapcase()}", "é" * 50, "x" * 10**6,
-        ]  # fmt: skip
+            "",
+            "ck",
+            "ck_",
+            "ck_desk_",
+            "ck_desk",
+            secret,
+            f"desk_{secret}",
+            f"ck_nobody_{secret}",
+            f"ck_till_{secret}",
+            f"CK_desk_{secret}",
+            f"ck_DESK_{secret}",
+            f"{token}x",
+            token[:-1],
+            f"{token}\n",
+            f" {token}",
+            f"{token}\0",
+            f"ck_desk_{other.split('_', 2)[2]}",
+            f"ck_desk_{'A' * 43}",
+            f"ck_desk_{secret.swapcase()}",
+            "é" * 50,
+            "x" * 10**6,
+        ]
         assert [given for given in wrong if credentials.authenticate(given) is not None] == []
         assert credentials.authenticate(token).id == "desk"
 
@@ -123,8 +140,16 @@ class TestAuthenticate:
 class TestFile:
     @pytest.mark.parametrize(
         "content",
-        [b"", b"{", b"{}", b"[1]", b'[{"id":"desk"}]', b"\xff", b'[{"id":"desk","sha256":"0","role":"king","actor":"a","actor_role":"b","actor_roles":[]}]'],
-    )  # fmt: skip
+        [
+            b"",
+            b"{",
+            b"{}",
+            b"[1]",
+            b'[{"id":"desk"}]',
+            b"\xff",
+            b'[{"id":"desk","sha256":"0","role":"king","actor":"a","actor_role":"b","actor_roles":[]}]',
+        ],
+    )
     def test_that_is_damaged_is_refused_and_opens_for_nobody(self, credentials, tmp_path, content):
         token = credentials.issue("desk", "service")
         (tmp_path / FILE).write_bytes(content)
