@@ -1,5 +1,6 @@
 """Every store is a recorder of the ``eventsourcing`` library, and passes the library's own test cases."""
 
+import threading
 import uuid
 
 import pytest
@@ -15,7 +16,7 @@ def names_of(case):
 
 def run(kind, case, name, adapt=lambda store: store):
     """Run one test of a library's case against a store that takes raw rows."""
-    stores = []
+    stores, threads = [], set(threading.enumerate())
 
     class Case(case):
         def new_originator_id(self):
@@ -28,6 +29,8 @@ def run(kind, case, name, adapt=lambda store: store):
     try:
         Case(name).debug()  # unlike run(), it raises
     finally:
+        for thread in set(threading.enumerate()) - threads:
+            thread.join(10)  # the library leaves readers behind that are about to end
         for store in stores:
             store.close()
 
