@@ -26,7 +26,7 @@ from projections.projection import Projection
 from projections.read_models import READ_MODELS
 from projections.store_sqlite import Mark, ProjectionStore, Writes
 
-BATCH: Final = 5_000
+BATCH: Final = 10_000
 """Entries folded in one transaction: enough to make its cost small, few enough to keep memory flat."""
 
 Progress = Callable[[int, int], None]
