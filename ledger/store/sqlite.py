@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
 
-from eventsourcing.persistence import ApplicationRecorder, StoredEvent, Subscription
+from eventsourcing.persistence import ApplicationRecorder, PersistenceError, StoredEvent, Subscription
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor, SQLiteDatastore
 
 from ledger.errors import Conflict, NotFound, StoreError
@@ -85,7 +85,7 @@ class SQLiteStore(SQLiteApplicationRecorder):
             with self.datastore.transaction(commit=False) as cursor:
                 cursor.execute("SELECT name, value FROM meta")
                 meta = dict(map(tuple, cursor.fetchall()))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, PersistenceError) as error:
             raise StoreError(f"{self.path} is not readable as a ledger: {error}") from None
         if meta.get("schema") != SCHEMA_VERSION or "origin" not in meta:
             raise StoreError(
@@ -356,5 +356,5 @@ def _translated() -> Iterator[None]:
         raise StoreError(
             f"the database failed: {error}", advice="see that the disk has room and no program holds a lock"
         ) from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, PersistenceError) as error:  # the library's pool wraps what it meets in its own
         raise StoreError(f"the database failed: {error}", advice="audit the ledger before appending again") from error

@@ -125,6 +125,22 @@ def test_a_damaged_store_is_a_failure_and_an_open_key_folder_is_denied(studio: R
     assert studio("log").code == 1
 
 
+def test_pages_of_the_file_that_are_overwritten_are_a_failure_told_in_words(week: Run, data: Path) -> None:
+    file = data / "studio" / "ledger.db"
+    whole = file.read_bytes()
+    size = int.from_bytes(whole[16:18], "big")
+    told = set()
+    for start in range(size, len(whole), size):
+        file.write_bytes(whole[:start] + b"\xaa" * size + whole[start + size :])
+        for line in ("log --jsonl", "show reservation:R-2101", "rebuild"):
+            result = week(*line.split(), "--json")
+            assert result.code in (0, 1)
+            told.add(result.code)
+            assert result.code == 0 or result.error["error"]
+            assert "fault of the program" not in result.err
+    assert told == {0, 1}
+
+
 def test_help_of_every_verb_shows_the_three_options_and_examples_that_parse(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,3 +72,16 @@ def test_an_impossible_setting_is_a_fault_of_usage(studio: Run, monkeypatch: pyt
     result = studio("serve", "--port", "0", "--json")
     assert (result.code, result.error["exit_code"]) == (2, 2)
     assert "CONTINUITY_BODY_LIMIT" in result.error["error"]
+
+
+@pytest.mark.parametrize(
+    ("host", "warned"), [("127.0.0.1", False), ("::1", False), ("localhost", False), ("0.0.0.0", True)]
+)
+def test_listening_beyond_this_machine_is_warned_of(
+    studio: Run, monkeypatch: pytest.MonkeyPatch, host: str, warned: bool
+) -> None:
+    asked: list[dict[str, object]] = []
+    monkeypatch.setattr("tools.cli.commands.serve.uvicorn.run", lambda *_, **how: asked.append(how))
+    result = studio("serve", "--host", host, "--port", "9000")
+    assert (result.code, result.out, "without TLS" in result.err) == (0, b"", warned)
+    assert (asked[0]["host"], asked[0]["port"]) == (host, 9000)

@@ -43,14 +43,25 @@ def write_line(text: str) -> None:
     write(printable(text).encode() + b"\n")
 
 
+_bars: list[Progress] = []
+"""The bar that is on the screen, if there is one: lines go above it."""
+
+
 def say(message: str) -> None:
     """Write one line for people to standard error."""
-    click.echo(printable(message), err=True)
+    _say_line(printable(message))
 
 
 def say_json(value: Any) -> None:
     """Write one JSON document as one line to standard error."""
-    click.echo(msgspec.json.encode(value), err=True)
+    _say_line(msgspec.json.encode(value).decode())
+
+
+def _say_line(line: str) -> None:
+    if _bars:
+        _bars[-1].console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    else:
+        click.echo(line, err=True)
 
 
 def printable(text: str) -> str:
@@ -112,7 +123,11 @@ def _bar(what: str) -> Iterator[Tick]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        _bars.append(bar)
+        try:
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+        finally:
+            _bars.remove(bar)
 
 
 def _lines(what: str) -> Tick:

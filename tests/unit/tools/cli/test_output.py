@@ -72,6 +72,20 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "folded" in terminal.getvalue()
 
 
+def test_lines_stand_above_the_bar_whole_and_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "40")
+    line = "[bold]:smile: " + "x" * 100
+    with output.progress("folded", json=False) as tick:
+        tick(1, 2)
+        output.say(line)
+        output.say_json({"line": line})
+    assert f"{line}\n" in terminal.getvalue()
+    assert f'{{"line":"{line}"}}\n' in terminal.getvalue()
+
+
 def test_without_a_terminal_there_is_a_line_now_and_then_and_none_under_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
