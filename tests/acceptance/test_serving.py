@@ -75,7 +75,7 @@ def test_an_impossible_setting_is_a_fault_of_usage(studio: Run, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("host", "warned"), [("127.0.0.1", False), ("::1", False), ("localhost", False), ("0.0.0.0", True)]
+    ("host", "warned"), [("127.0.0.1", False), ("::1", False), ("localhost", False), ("192.0.2.7", True)]
 )
 def test_listening_beyond_this_machine_is_warned_of(
     studio: Run, monkeypatch: pytest.MonkeyPatch, host: str, warned: bool
