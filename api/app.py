@@ -6,6 +6,7 @@ Shutting down takes no more requests, commits what waits, signs, and releases ev
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -15,10 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
-from structlog.typing import FilteringBoundLogger
 
 from api import problems
-from api.journal import fault_of, make_journal
+from api.journal import Journal
 from api.ledgers import Ledgers
 from api.middleware import Surroundings
 from api.problems import NotAllowed
@@ -35,9 +35,14 @@ POSTERS = 4
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application for some settings, or for those of the environment. Raises ``ValueError`` for impossible ones."""
     chosen = settings or Settings.from_environment()
-    journal = make_journal()
+    journal = Journal(sys.stderr.buffer)
     app = FastAPI(
         title="Continuity Ledger",
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+        },  # paths hold ids
         lifespan=_lifespan,
         docs_url=None,  # its pages load scripts from elsewhere
         redoc_url=None,
@@ -51,29 +56,31 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_route(path, handler, methods=[method])
     app.add_exception_handler(LedgerError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_route)
-    app.add_middleware(Surroundings, settings=chosen, journal=journal)
+    templates = {handler: path for _, path, handler in ROUTES}
+    app.add_middleware(Surroundings, settings=chosen, journal=journal, templates=templates)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    journal: FilteringBoundLogger = app.state.journal
+    journal: Journal = app.state.journal
     app.state.readers = CapacityLimiter(READERS)
     app.state.posters = CapacityLimiter(POSTERS)
-    ledgers = Ledgers(settings.data, lambda name, text: journal.warning("alarm", ledger=name, message=text))
+    ledgers = Ledgers(settings.data, journal.alarm)
     app.state.ledgers = ledgers
     try:
         yield
     finally:
         await ledgers.close()
+        journal.flush()
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
     answer = problems.response(error, request.scope[problems.REQUEST_ID])
     if answer.status_code >= 500:
-        journal: FilteringBoundLogger = request.app.state.journal
-        journal.error("fault", request_id=request.scope[problems.REQUEST_ID], **fault_of(error))
+        journal: Journal = request.app.state.journal
+        journal.fault(request.scope[problems.REQUEST_ID], error)
     return answer
 
 

@@ -10,20 +10,20 @@ import itertools
 import os
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.typing import FilteringBoundLogger
 
 from api import problems
-from api.journal import fault_of
+from api.journal import Journal
 from api.security import CREDENTIAL
 from api.settings import Settings
 
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _BOOT = os.urandom(8).hex()
 _numbers = itertools.count(1)
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -31,15 +31,18 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _NO_STORE = (b"cache-control", b"no-store")
+_NOBODY_THERE = 499
+"""What the log says of a request whose caller went away before its body was whole."""
 
 
 class Surroundings:
-    """ASGI middleware; see the module."""
+    """ASGI middleware; see the module. ``templates`` gives the path template of each handler, for the log."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, journal: FilteringBoundLogger) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, journal: Journal, templates: Mapping[Any, str]) -> None:
         self._app = app
         self._journal = journal
-        self._log_from = {"all": 0, "faults": 400, "none": 500}[settings.access_log]
+        self._templates = templates
+        self._log_from = {"all": 0, "faults": 400, "none": 600}[settings.access_log]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; other scopes (lifespan) pass through."""
@@ -65,24 +68,26 @@ class Surroundings:
         try:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
-            status = 499  # nobody is there to be answered
+            status = _NOBODY_THERE
         except Exception as error:  # noqa: BLE001 - the last place to answer in our own form
-            self._journal.error("fault", request_id=request_id, **fault_of(error))
+            self._journal.fault(request_id, error)
             if not status:
                 await problems.response(error, request_id)(scope, receive, send_with_headers)
         if status >= self._log_from:
             self._write(scope, status, began, request_id)
 
     def _write(self, scope: Scope, status: int, began: float, request_id: str) -> None:
-        line: dict[str, Any] = {
-            "request_id": request_id,
-            "method": scope["method"],
-            "route": getattr(scope.get("route"), "path", None),
-            "status": status,
-            "milliseconds": round((time.perf_counter() - began) * 1000, 2),
-            "credential": scope.get(CREDENTIAL),
-        }
-        self._journal.info("request", **{name: value for name, value in line.items() if value is not None})
+        self._journal.request(
+            {
+                "event": "request",
+                "request_id": request_id,
+                "method": scope["method"],
+                "route": self._templates.get(scope.get("endpoint")),
+                "status": status,
+                "milliseconds": round((time.perf_counter() - began) * 1000, 2),
+                "credential": scope.get(CREDENTIAL),
+            }
+        )
 
 
 def _request_id(scope: Scope) -> str:

@@ -1,10 +1,11 @@
-"""Liveness and readiness, for whatever watches the process. Open to all; tells nothing of any ledger."""
+"""What is open to all, and tells nothing of any ledger: liveness, readiness and the OpenAPI document."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api import openapi
 from api.ledgers import Ledgers
 from api.negotiation import JSON
 from api.reading import in_thread
@@ -23,7 +24,13 @@ async def readyz(request: Request) -> Response:
     return Response(b'{"status":"ready"}', media_type=JSON)
 
 
+async def get_document(request: Request) -> Response:
+    """The OpenAPI document."""
+    return Response(openapi.encoded(), 200, {"Cache-Control": "public, max-age=300"}, JSON)
+
+
 ROUTES: Routes = (
     ("GET", "/healthz", healthz),
     ("GET", "/readyz", readyz),
+    ("GET", "/openapi.json", get_document),
 )
