@@ -78,7 +78,7 @@ _QuickBody = _quick(
     data=_Data,
     forced=str | None,
     member=str | None,
-    private=dict[str, str] | None,
+    private=Annotated[dict[str, str], Meta(min_length=1)] | None,
     tags=list[str] | None,
 )
 _QuickEntry = _quick(Entry, event=_QuickBody, seal=_quick(Seal, member_version=_Integer | None))
@@ -105,7 +105,8 @@ class Entries:
         """
         if not rows:
             return [], None
-        if (leaves := self._check_many(rows, stored)) is None:
+        leaves = self._check_many(rows, stored)
+        if leaves is None:
             return self._check_each(rows, stored, altered)
         names, members = [row[1] for row in rows], [row[4] for row in rows]
         counts, member_counts = [row[2] for row in rows], [row[5] for row in rows]
@@ -122,32 +123,36 @@ class Entries:
     def _check_many(self, rows: Sequence[Row], stored: bytes) -> list[bytes] | None:
         """The leaf hashes, if all rows are good but for gaps in versions; None if any is not, or can't be told here."""
         positions, streams, versions, types, members, member_versions, entries = zip(*rows, strict=True)
-        if set(map(type, entries)) != {bytes} or positions[0] == 0 or max(map(len, entries)) > MAX_ENTRY:
+        if set(map(type, entries)) != {bytes} or max(map(len, entries)) > MAX_ENTRY:
             return None
         leaves = [sha256(b"\x00" + entry).digest() for entry in entries]
-        if b"".join(leaves) != stored:
+        if (joined := b"".join(leaves)) != stored:
             return None
         text = b"\n".join(entries) + b"\n"
         # An escape has several spellings, and keys beyond ASCII another order: rare, so left to the way of one.
-        if b"\\" in text or not text.isascii() or b'"private":{}' in text or text.count(b"\n") != len(rows):
+        if b"\\" in text or not text.isascii():
             return None
         try:
             decoded = _decode_lines(text)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
-        if _encode_lines(decoded) != text:  # so each line is canonical, and is one entry
+        # Encoding writes a line each and no other line feed: so each entry is one line, and canonical.
+        if len(decoded) != len(rows) or _encode_lines(decoded) != text:
             return None
         bodies, seals = [entry.event for entry in decoded], [entry.seal for entry in decoded]
+        times, prevs = [seal.recorded for seal in seals], [seal.prev for seal in seals]
         good = (
             [seal.position for seal in seals] == list(positions)
-            and [seal.prev for seal in seals] == [self.leaf.hex(), *[leaf.hex() for leaf in leaves[:-1]]]
-            and self._in_time(times := [seal.recorded for seal in seals])
             and [seal.version for seal in seals] == list(versions)
             and [seal.member_version for seal in seals] == list(member_versions)
             and [body.stream for body in bodies] == list(streams)
             and [body.member for body in bodies] == list(members)
             and [body.type for body in bodies] == list(types)
-            and (b'"tags":[' not in text or all(body.tags is None or _in_order(body.tags) for body in bodies))
+            and "".join(prevs) == self.leaf.hex() + joined[:-HASH_SIZE].hex()
+            and set(map(len, prevs)) == {2 * HASH_SIZE}
+            and self._in_time(times)
+            and all(_in_order(body.tags) for body in bodies if body.tags is not None)
+            and (positions[0] > 0 or self._check_created(rows[0], decode(rows[0].entry)) is None)
         )
         if not good:
             return None

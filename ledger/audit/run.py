@@ -20,10 +20,7 @@ from ledger.errors import SignatureError
 from ledger.merkle import HASH_SIZE
 from ledger.note import VerifierKey
 from ledger.store.protocol import Row
-from ledger.tiles import TILE_WIDTH
-
-STEP = 2 * TILE_WIDTH
-"""Entries that are read and checked at a time."""
+from ledger.tiles import TILE_WIDTH, tile_path
 
 _UNKNOWN_END = 1 << 62
 _PREV = b'"prev":"'
@@ -84,8 +81,8 @@ class _Audit:
         size = _UNKNOWN_END if head is None else head.size
         if size == 0:
             raise FaultFound(0, MISSING, "there is no entry, not even that which begins a ledger")
-        for first in range(0, size, STEP):
-            self._check_page(first, min(STEP, size - first))
+        for first in range(0, size, TILE_WIDTH):  # a tile at a time: small enough for a processor's cache
+            self._check_page(first, min(TILE_WIDTH, size - first))
             if head is not None:
                 self._progress(self._tree.size, size)
         tree.check_beyond(self._end, size)
@@ -96,7 +93,7 @@ class _Audit:
 
     def _check_page(self, first: int, count: int) -> None:
         page = self._reader.page(first, count)
-        stored = b"".join([tile[:FULL].ljust(FULL, b"\x00") for tile in page.tiles])[: len(page.rows) * HASH_SIZE]
+        stored = page.tile[: len(page.rows) * HASH_SIZE]
 
         def altered(position: int, before: Sequence[bytes], leaf: bytes) -> Fault:
             return self._altered(page, position, before, leaf)
@@ -109,11 +106,9 @@ class _Audit:
             if page.fault.kind == MISSING and self._end.head is None:
                 raise FaultFound(self._tree.size, HEAD, "the end of the log can't be read, and no entry follows")
             raise FaultFound(*page.fault)
-        for at, tile in enumerate(page.tiles):
-            if len(tile) > FULL:
-                index = first // TILE_WIDTH + at
-                last = (index + 1) * TILE_WIDTH - 1
-                raise FaultFound(last, TILE, f"tile/0/{index} holds {len(tile)} bytes, a full one has {FULL}")
+        if len(page.tile) > FULL:
+            path = tile_path(0, first // TILE_WIDTH)
+            raise FaultFound(first + count - 1, TILE, f"{path} holds {len(page.tile)} bytes, a full one {FULL}")
 
     def _extend(self, leaves: list[bytes]) -> None:
         """Let the tree grow over checked leaves, stopping at each size that a checkpoint states."""

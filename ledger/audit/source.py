@@ -23,6 +23,7 @@ DAMAGE = (LedgerError, sqlite3.Error, PersistenceError, TypeError, ValueError, O
 """What reading raises on damage: the database's errors, and those of values that are not of their column's type."""
 
 CHECKPOINT_PAGE = 256
+NO_ENTRY = "there is no entry here"
 
 
 class SourceReads(Protocol):
@@ -59,10 +60,10 @@ class Source(Protocol):
 
 
 class Page(NamedTuple):
-    """Rows at consecutive positions, the level-0 tiles beside them, and why there are fewer rows than asked for."""
+    """Rows at consecutive positions, the level-0 tile beside them, and why there are fewer rows than asked for."""
 
     rows: list[Row]
-    tiles: list[bytes]
+    tile: bytes
     fault: Fault | None
 
 
@@ -85,19 +86,18 @@ class Reader:
         self._source = source
 
     def page(self, first: int, count: int) -> Page:
-        """The rows at ``count`` positions from ``first``, a multiple of the tile width."""
+        """The rows at ``count`` positions from ``first``, the first leaf of a tile, and that tile."""
         try:
             with self._source.reading() as reads:
                 rows = reads.rows(Selection(first, first + count - 1), count)
-                tiles = [reads.tile(0, index) for index in _tiles_of(first, count)]
+                tile = reads.tile(0, first // TILE_WIDTH)
         except DAMAGE:
             return self._damaged_page(first, count)
         positions = [row[0] for row in rows]
         if positions == list(range(first, first + count)):
-            return Page(rows, tiles, None)
+            return Page(rows, tile, None)
         good = next((at for at, position in enumerate(positions) if position != first + at), len(rows))
-        missing = Fault(first + good, MISSING, "there is no entry here")
-        return Page(rows[:good], tiles, missing)
+        return Page(rows[:good], tile, Fault(first + good, MISSING, NO_ENTRY))
 
     def row(self, position: int) -> Row | Fault:
         """The row at a position, or why there is none."""
@@ -107,7 +107,7 @@ class Reader:
         except DAMAGE as error:
             return Fault(position, UNREADABLE, f"the row can't be read: {error}")
         if len(rows) != 1 or rows[0][0] != position:
-            return Fault(position, MISSING, "there is no entry here")
+            return Fault(position, MISSING, NO_ENTRY)
         return rows[0]
 
     def tile(self, level: int, index: int) -> bytes | None:
@@ -141,7 +141,7 @@ class Reader:
         return End(head, edge, row_beyond, checkpoints_beyond)
 
     def _damaged_page(self, first: int, count: int) -> Page:
-        """A page read row by row, up to the first that fails; tiles that fail are empty."""
+        """A page read row by row, up to the first that fails; a tile that fails is empty."""
         rows: list[Row] = []
         fault: Fault | None = None
         for position in range(first, first + count):
@@ -150,12 +150,7 @@ class Reader:
                 fault = row
                 break
             rows.append(row)
-        tiles = [self.tile(0, index) or b"" for index in _tiles_of(first, count)]
-        return Page(rows, tiles, fault)
-
-
-def _tiles_of(first: int, count: int) -> range:
-    return range(first // TILE_WIDTH, (first + count + TILE_WIDTH - 1) // TILE_WIDTH)
+        return Page(rows, self.tile(0, first // TILE_WIDTH) or b"", fault)
 
 
 def _is_head(head: Head) -> bool:
