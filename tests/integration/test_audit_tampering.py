@@ -27,6 +27,7 @@ from tests.support.forgery import leaf, refit, reseal, stored_entries, unlocked
 
 SIZE = 1_501
 SIGNED = (1, 501, 1_001, SIZE)
+ZEROED = "substr(hashes, 1, 64) || zeroblob(32) || substr(hashes, 97)"
 
 
 class Ledger(NamedTuple):
@@ -295,11 +296,7 @@ def test_an_altered_leaf_is_told_from_an_altered_entry(ledger: Ledger, scratch: 
         ("DELETE FROM tiles WHERE level = 0 AND number = 5", 1280),
         ("UPDATE tiles SET hashes = CAST(hashes || x'00' AS BLOB) WHERE level = 0 AND number = 2", 767),
         ("UPDATE tiles SET hashes = CAST(hashes || x'00' AS BLOB) WHERE level = 0 AND number = 5", SIZE),
-        (
-            "UPDATE tiles SET hashes = "
-            "CAST(substr(hashes, 1, 64) || zeroblob(32) || substr(hashes, 97) AS BLOB) WHERE level = 1",
-            512,
-        ),
+        (f"UPDATE tiles SET hashes = CAST({ZEROED} AS BLOB) WHERE level = 1", 512),
         ("UPDATE tiles SET hashes = CAST(hashes || zeroblob(32) AS BLOB) WHERE level = 1", 1280),
         ("UPDATE tiles SET hashes = 3 WHERE level = 1", 0),
         ("DELETE FROM tiles WHERE level = 1", 0),

@@ -1,0 +1,511 @@
+"""The audit on a source in memory, made by somebody who can seal as they like: every kind of fault, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.audit import Fault, Report, audit
+from ledger.audit.counters import Counters
+from ledger.audit.entries import Entries, fault_of_form
+from ledger.audit.faults import FaultFound
+from ledger.checkpoint import Checkpoint, sign_checkpoint
+from ledger.entry import MAX_ENTRY
+from ledger.errors import SignatureError, StoreError
+from ledger.merkle import EMPTY_ROOT, root_of
+from ledger.note import Ed25519Signer, MLDSA44Signer
+from ledger.store.protocol import Head, Row, Selection
+from tests.support.forgery import canonical, leaf, tree
+
+ORIGIN = "ledger.example/studio"
+SIGNERS = (Ed25519Signer(ORIGIN, b"\x01" * 32), MLDSA44Signer(ORIGIN, b"\x02" * 32))
+KEYS = tuple(signer.key for signer in SIGNERS)
+TIME = "2026-03-01T09:30:00.000000Z"
+SIZE = 600
+
+
+def content(position: int) -> dict[str, Any]:
+    """An entry's content but for what its seal takes from those before it: ten streams, three members and none."""
+    member = f"M-{position % 4}" if position % 4 else None
+    event = {
+        "actor": {"id": "kim", "role": "staff"},
+        "data": {"confidence": "high", "window": {"earliest": "2026-03-02"}},
+        "id": f"e-{position}",
+        "source": "urn:test",
+        "stream": f"reservation:R-{position % 10}",
+        "time": "2026-03-01T09:30:00Z",
+        "type": "reservation.estimate_changed",
+        "v": 1,
+    }
+    if not position:
+        data = {"format": 1, "origin": ORIGIN, "verifier_keys": [str(key) for key in KEYS]}
+        event |= {"type": "ledger.created", "stream": "ledger:main", "data": data}
+    if member is not None:
+        event["member"] = member
+    return {"event": event, "seal": {"by": "local", "recorded": f"2026-03-01T09:30:00.{position:06d}Z"}}
+
+
+Change = Callable[[dict[str, Any]], object]
+
+
+class Memory:
+    """A source that holds what it is given. ``changes`` are made to contents just before their bytes are taken."""
+
+    def __init__(self, size: int = SIZE, changes: dict[int, Change] | None = None) -> None:
+        self.origin = ORIGIN
+        self.entries: list[Row] = []
+        counts: dict[str, int] = {}
+        prev = "0" * 64
+        for position in range(size):
+            made = content(position)
+            event, seal = made["event"], made["seal"]
+            for name in filter(None, (event["stream"], event.get("member"))):
+                counts[name] = counts.get(name, 0) + 1
+            seal |= {"position": position, "prev": prev, "version": counts[event["stream"]]}
+            if "member" in event:
+                seal["member_version"] = counts[event["member"]]
+            if changes and position in changes:
+                changes[position](made)
+            found = (event["stream"], seal["version"], event["type"], event.get("member"), seal.get("member_version"))
+            self.entries.append(Row(position, *found, canonical(made)))
+            prev = leaf(self.entries[-1].entry).hex()
+        self.refit()
+
+    def refit(self) -> None:
+        """Make tiles, head and a checkpoint of the whole fit the entries."""
+        entries = [row.entry for row in self.entries]
+        self.leaves = [leaf(entry) for entry in entries]
+        self.tiles = {(tile.level, tile.index): tile.hashes for tile in tree(entries)}
+        last = orjson.loads(entries[-1])["seal"]["recorded"] if entries else ""
+        self.ends = Head(len(entries), self.leaves[-1] if entries else bytes(32), last, 1)
+        self.notes = [(len(entries), self.sign(len(entries)))] if entries else []
+
+    def sign(self, size: int) -> bytes:
+        return sign_checkpoint(Checkpoint(ORIGIN, size, root_of(self.leaves[:size])), SIGNERS)
+
+    @contextmanager
+    def reading(self) -> Iterator[Memory]:
+        yield self
+
+    def head(self) -> Head:
+        return self.ends
+
+    def rows(self, selection: Selection, limit: int = 1000) -> list[Row]:
+        last = selection.last if selection.last is not None else 1 << 62
+        return [row for row in self.entries if selection.first <= row.position <= last][:limit]
+
+    def tile(self, level: int, index: int) -> bytes:
+        return self.tiles.get((level, index), b"")
+
+    def checkpoints(self, after: int, limit: int = 1000) -> list[tuple[int, bytes]]:
+        return [(size, note) for size, note in self.notes if size > after][:limit]
+
+
+def found(source: Memory, **options: Any) -> tuple[int, str]:
+    report = audit(source, KEYS, **options)
+    assert not report.ok
+    assert isinstance(report.first_fault, Fault)
+    assert report.checked <= source.ends.size
+    return report.first_fault.position, report.first_fault.kind
+
+
+# --- Sound -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 2, 255, 256, 257, 511, 512, 513])
+def test_a_sound_log_of_any_size_is_ok_and_its_root_is_that_of_its_entries(size: int) -> None:
+    source = Memory(size)
+    report = audit(source, KEYS)
+    assert report == Report(True, size, root_of(source.leaves), size, report.seconds, None)
+
+
+def test_one_of_the_ledgers_keys_is_enough_and_others_do_no_harm() -> None:
+    witness = Ed25519Signer("witness.example", b"\x05" * 32).key
+    source = Memory(20)
+    assert audit(source, KEYS[:1]).ok
+    assert audit(source, (*KEYS[1:], witness)).ok
+
+
+def test_what_needs_care_in_its_bytes_is_ok() -> None:
+    def deep(made: dict[str, Any]) -> None:
+        made["event"]["data"] = {"a": [[[[{"b": [1, None, True]}]]]]}
+
+    def text(made: dict[str, Any]) -> None:
+        made["event"]["data"] = {"name": 'Zoë "Z" \\ \u0001\n', "n": 2**53 - 1}
+
+    def rest(made: dict[str, Any]) -> None:
+        made["event"] |= {"tags": ["a", "b"], "private": {"a": "x", "b": "y"}, "correlation": "c", "forced": "import"}
+
+    assert audit(Memory(300, {100: deep, 270: text, 280: rest, 290: rest}), KEYS).ok
+
+
+# --- At a position ---------------------------------------------------------------------------------------------------
+
+
+def seal(**fields: Any) -> Change:
+    return lambda made: made["seal"].update(fields)
+
+
+def event(**fields: Any) -> Change:
+    return lambda made: made["event"].update(fields)
+
+
+@pytest.mark.parametrize("position", [11, 255, 256, 300, SIZE - 1])
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (seal(position=7_000), "position"),
+        (seal(prev="f" * 64), "prev"),
+        (seal(prev=""), "prev"),
+        (seal(recorded="2026-03-01T09:29:59.999999Z"), "recorded"),
+        (seal(recorded="2026-03-01T09:30:00Z"), "recorded"),
+        (seal(recorded="2026-13-01T09:30:00.000000Z"), "recorded"),
+        (seal(version=0), "version"),
+        (seal(version=500), "version"),
+        (event(stream="reservation:new"), "version"),
+        (event(member="new"), "member_version"),
+        (seal(member_version=0), "member_version"),
+        (seal(member_version=500), "member_version"),
+        (seal(member_version="1"), "format"),
+        (seal(more=1), "format"),
+        (lambda made: made["seal"].pop("by"), "format"),
+        (lambda made: made.update(more=1), "format"),
+        (event(v="1"), "format"),
+        (event(v=1.5), "format"),
+        (event(member=None), "format"),
+        (event(more=1), "format"),
+        (event(data=[]), "format"),
+        (event(data={"n": 1.5}), "format"),
+        (event(data={"n": 2**53}), "format"),
+        (event(data={"ä": 1}), "format"),
+        (event(data={"text": "x" * MAX_ENTRY}), "format"),
+        (event(tags=["b", "a"]), "format"),
+        (event(tags=["a", "a"]), "format"),
+        (event(tags=[]), "format"),
+        (event(private={}), "format"),
+    ],
+)
+def test_what_is_sealed_wrongly_is_found_there(position: int, change: Change, kind: str) -> None:
+    assert found(Memory(changes={position: change})) == (position, kind)
+
+
+@pytest.mark.parametrize("position", [0, 1, 299, SIZE - 1])
+@pytest.mark.parametrize(
+    "respell",
+    [
+        lambda entry: entry.replace(b'"v":1', b'"v": 1'),
+        lambda entry: entry.replace(b'"v":1', b'"v":\n1'),
+        lambda entry: entry + b"\n",
+        lambda entry: entry.replace(b'"v":1', b'"v":1,"v":1'),
+        lambda entry: entry.replace(b'"id":"kim","role":"staff"', b'"role":"staff","id":"kim"'),
+        lambda entry: entry.replace(b"kim", b"\\u006bim"),
+        lambda entry: entry.replace(b"kim", b"k\xffm"),
+        lambda entry: entry.replace(b"kim", b"\\ud800"),
+        lambda entry: entry.replace(b'"v":1', b'"v":1.0'),
+        lambda entry: entry.replace(b'"v":1', b'"v":1e0'),
+        lambda entry: entry[:-1],
+        lambda entry: entry + b"}",
+        lambda entry: entry + b"\n" + entry,
+        lambda entry: b"[" * 2_000 + entry,
+    ],
+)
+def test_other_bytes_of_the_same_content_are_no_entry_though_they_are_in_the_tree(
+    position: int, respell: Callable[[bytes], bytes]
+) -> None:
+    source = Memory()
+    row = source.entries[position]
+    source.entries[position] = row._replace(entry=respell(row.entry))
+    assert source.entries[position] != row
+    source.leaves[position] = leaf(source.entries[position].entry)
+    source.tiles = {(t.level, t.index): t.hashes for t in tree([row.entry for row in source.entries])}
+    assert found(source) == (position, "format")
+
+
+def test_entries_that_read_well_only_together_are_none() -> None:
+    source = Memory(300)
+    one, two = source.entries[100].entry, source.entries[101].entry
+    joined = one + b"\n" + two
+    source.entries[100] = source.entries[100]._replace(entry=joined[:50])
+    source.entries[101] = source.entries[101]._replace(entry=joined[50:])
+    source.tiles = {(t.level, t.index): t.hashes for t in tree([row.entry for row in source.entries])}
+    assert found(source) == (100, "format")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        event(type="ledger.thawed"),
+        event(stream="ledger:other"),
+        event(data={}),
+        event(data={"format": 2, "origin": ORIGIN, "verifier_keys": [str(key) for key in KEYS]}),
+        event(data={"format": 1, "origin": "other.example", "verifier_keys": [str(key) for key in KEYS]}),
+        event(data={"format": 1, "origin": ORIGIN, "verifier_keys": [str(KEYS[0])]}),
+        event(data={"format": 1, "origin": ORIGIN, "verifier_keys": 5}),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 300])
+def test_a_log_that_begins_otherwise_is_not_this_ledger(change: Change, size: int) -> None:
+    assert found(Memory(size, {0: change})) == (0, "created")
+
+
+def test_a_log_under_another_name_or_with_unknown_keys_is_not_this_ledger() -> None:
+    source = Memory(20)
+    source.origin = "other.example"
+    assert found(source) == (0, "created")
+    stranger = Ed25519Signer(ORIGIN, b"\x09" * 32).key
+    assert audit(Memory(20), [stranger]).first_fault == Fault(
+        0, "created", "it does not name the verifier keys that this audit was given"
+    )
+    assert not audit(Memory(20), []).ok
+
+
+@given(
+    position=st.integers(0, SIZE - 1),
+    column=st.sampled_from(["stream", "version", "type", "member", "member_version"]),
+    value=st.sampled_from([None, 0, 10**6, "x", b"x", 1.5]),
+)
+def test_a_column_that_says_other_than_its_entry_is_found_there(position: int, column: str, value: object) -> None:
+    source = _SOUND
+    row = source.entries[position]
+    if getattr(row, column) == value:
+        return
+    source.entries[position] = row._replace(**{column: value})
+    try:
+        assert found(source) == (position, "index")
+    finally:
+        source.entries[position] = row
+
+
+_SOUND = Memory()
+
+
+def test_the_last_entry_is_told_from_its_leaf_by_a_checkpoint_or_by_the_head() -> None:
+    changed = seal(by="other")
+    for notes in (True, False):
+        source = Memory(300)
+        if not notes:
+            source.notes = []
+        row = source.entries[299]
+        source.tiles[0, 1] = source.tiles[0, 1][:-32] + bytes(32)
+        assert found(source) == (299, "tile")
+        made = orjson.loads(row.entry)
+        changed(made)
+        source.entries[299] = row._replace(entry=canonical(made))
+        assert found(source) == (299, "entry")
+
+
+def test_an_entry_before_one_that_is_missing_too_is_at_fault_itself() -> None:
+    source = Memory(300)
+    source.entries[200] = source.entries[200]._replace(entry=b"x")
+    del source.entries[201]
+    assert found(source) == (200, "entry")
+
+
+def test_rows_out_of_order_or_twice_are_missing_where_they_should_be() -> None:
+    source = Memory(300)
+    source.entries[100], source.entries[101] = source.entries[101], source.entries[100]
+    assert found(source) == (100, "missing")
+    source = Memory(300)
+    source.entries.insert(100, source.entries[100])
+    assert found(source) == (101, "missing")
+
+
+class Failing(Memory):
+    """Fails to read some things."""
+
+    def __init__(self, rows: set[int], what: str = "rows") -> None:
+        super().__init__()
+        self.bad, self.what = rows, what
+
+    def rows(self, selection: Selection, limit: int = 1000) -> list[Row]:
+        found = super().rows(selection, limit)
+        if self.bad & {row.position for row in found}:
+            raise StoreError("database disk image is malformed")
+        return found
+
+    def head(self) -> Head:
+        if self.what == "head":
+            raise StoreError("database disk image is malformed")
+        return super().head()
+
+    def checkpoints(self, after: int, limit: int = 1000) -> list[tuple[int, bytes]]:
+        if self.what == "checkpoints":
+            raise StoreError("database disk image is malformed")
+        return super().checkpoints(after, limit)
+
+    def tile(self, level: int, index: int) -> bytes:
+        if self.what == f"tile {level}":
+            raise StoreError("database disk image is malformed")
+        return super().tile(level, index)
+
+
+def test_what_the_database_fails_to_read_is_a_fault_with_its_position() -> None:
+    assert found(Failing({0})) == (0, "unreadable")
+    assert found(Failing({300, 400})) == (300, "unreadable")
+    assert found(Failing({SIZE - 1})) == (SIZE - 1, "unreadable")
+    assert found(Failing(set(), "head")) == (SIZE, "head")
+    assert found(Failing(set(), "checkpoints")) == (0, "checkpoint")
+    assert found(Failing(set(), "tile 0")) == (0, "tile")
+    assert found(Failing(set(), "tile 1")) == (0, "tile")
+
+
+def test_an_entry_beside_a_tile_that_fails_is_still_told_by_the_next_one() -> None:
+    source = Failing(set(), "tile 0")
+    source.entries[0] = source.entries[0]._replace(entry=b"x")
+    assert found(source) == (0, "entry")
+
+
+# --- Beyond positions ------------------------------------------------------------------------------------------------
+
+
+def test_a_log_without_any_entry_misses_its_beginning() -> None:
+    assert found(Memory(0)) == (0, "missing")
+    assert audit(Memory(0), KEYS).root == EMPTY_ROOT
+
+
+def test_a_full_tile_of_a_higher_level_is_checked_when_it_fills(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ledger.audit.tree import Tree
+
+    class Reader:
+        def tile(self, level: int, index: int) -> bytes:
+            return {(1, 0): full[:-32] + bytes(32)}[level, index]
+
+    leaves = [leaf(b"%d" % number) for number in range(65_536)]
+    full = b"".join(root_of(leaves[at : at + 256]) for at in range(0, 65_536, 256))
+    grown = Tree(Reader())
+    grown.extend(leaves[:65_535])
+    with pytest.raises(FaultFound) as raised:
+        grown.extend(leaves[65_535:])
+    assert raised.value.fault[:2] == (255 * 256, "tile")
+
+
+def test_many_stored_checkpoints_are_all_checked_at_their_sizes() -> None:
+    source = Memory()
+    source.notes = [(size, source.sign(size)) for size in range(1, SIZE + 1)]
+    assert audit(source, KEYS).ok
+    source.notes[450] = (451, source.notes[450][1].replace(b"\n451\n", b"\n452\n"))
+    assert found(source) == (450, "signature")
+    root = Checkpoint(ORIGIN, 452, b"\x01" * 32)
+    source.notes[450] = (452, sign_checkpoint(root, SIGNERS))
+    source.notes[451:] = []
+    assert found(source) == (450, "checkpoint")
+
+
+def test_a_checkpoint_of_another_ledger_among_the_stored_is_a_fault() -> None:
+    source = Memory()
+    other = Ed25519Signer("other.example", b"\x08" * 32)
+    source.notes = [(300, sign_checkpoint(Checkpoint("other.example", 300, root_of(source.leaves[:300])), [other]))]
+    assert found(source) == (0, "signature")
+    report = audit(source, [*KEYS, other.key])
+    assert report.first_fault is not None
+    assert report.first_fault[:2] == (0, "checkpoint")
+
+
+def test_since_takes_notes_and_contents_of_any_size_up_to_the_logs() -> None:
+    source = Memory()
+    for size in (1, 255, 256, 300, SIZE):
+        note = source.sign(size)
+        assert audit(source, KEYS, since=note).ok
+        assert audit(source, KEYS, since=Checkpoint(ORIGIN, size, root_of(source.leaves[:size]))).ok
+        assert found(source, since=[note, Checkpoint(ORIGIN, size, b"\x01" * 32)]) == (0, "checkpoint")
+    assert audit(source, KEYS, since=Checkpoint(ORIGIN, 0, EMPTY_ROOT)).ok
+    assert found(source, since=Checkpoint(ORIGIN, SIZE + 1, b"\x01" * 32)) == (SIZE, "missing")
+
+
+def test_since_of_unknown_signers_or_other_ledgers_is_refused() -> None:
+    source = Memory(20)
+    stranger = Ed25519Signer(ORIGIN, b"\x09" * 32)
+    for since in (
+        sign_checkpoint(Checkpoint(ORIGIN, 20, root_of(source.leaves)), [stranger]),
+        b"noise",
+        Checkpoint("other.example", 20, root_of(source.leaves)),
+    ):
+        with pytest.raises(SignatureError):
+            audit(source, KEYS, since=since)
+
+
+def test_what_is_appended_during_an_audit_is_left_for_the_next() -> None:
+    source, longer = Memory(300), Memory(400)
+
+    def append(done: int, total: int) -> None:
+        source.entries, source.tiles, source.ends = longer.entries, longer.tiles, longer.ends
+        source.notes = longer.notes
+
+    report = audit(source, KEYS, progress=append)
+    assert (report.ok, report.size) == (True, 300)
+    assert audit(source, KEYS).size == 400
+
+
+# --- Parts -----------------------------------------------------------------------------------------------------------
+
+
+class Only(Entries):
+    """Has only the way of one."""
+
+    def _check_many(self, rows: Any, stored: Any) -> None:
+        return None
+
+
+@given(data=st.data())
+def test_the_way_of_many_says_what_the_way_of_one_says(data: st.DataObject) -> None:
+    source = Memory(40)
+    rows = list(source.entries)
+    for _ in range(data.draw(st.integers(0, 2))):
+        at = data.draw(st.integers(0, 39))
+        old = rows[at].entry
+        start = data.draw(st.integers(0, len(old) - 1))
+        put = data.draw(st.sampled_from([b"", b" ", b"0", b'"', b"\\", b"}", b"{", b",", b"\n", b"\xc3\xa4", b"a"]))
+        rows[at] = rows[at]._replace(entry=old[:start] + put + old[start + data.draw(st.integers(0, 2)) :])
+    stored = b"".join(leaf(row.entry) for row in rows)
+
+    def altered(position: int, before: object, _: bytes) -> Fault:
+        raise AssertionError(position)
+
+    results = [kind(ORIGIN, KEYS, (Counters(), Counters())).check(rows, stored, altered) for kind in (Entries, Only)]
+    assert results[0] == results[1]
+
+
+@given(
+    names=st.lists(st.sampled_from([None, *"abcdefghij"]), max_size=80),
+    kept=st.integers(1, 6),
+    step=st.integers(1, 9),
+    fault=st.none() | st.tuples(st.integers(0, 79), st.sampled_from([-1, 0, 1, 2])),
+)
+def test_counters_of_any_memory_find_the_first_count_that_is_not_the_next(
+    names: list[str | None], kept: int, step: int, fault: tuple[int, int] | None
+) -> None:
+    seen: dict[str, int] = {}
+    counts: list[int | None] = []
+    for name in names:
+        if name is not None:
+            seen[name] = seen.get(name, 0) + 1
+        counts.append(None if name is None else seen[name])
+    wrong = None
+    if fault is not None and fault[0] < len(names):
+        at, shift = fault
+        right = counts[at]
+        counts[at] = 1 if right is None else None if shift == 0 else right + shift
+        wrong = at
+    counters = Counters(kept)
+    result = None
+    for start in range(0, len(names), step):
+        result = counters.advance(names[start : start + step], counts[start : start + step])
+        if result is not None:
+            result += start
+            break
+    assert result == wrong
+    if wrong is not None and (name := names[wrong]) is not None:
+        assert counters.expected(name) == names[:wrong].count(name) + 1
+    counters.close()
+    counters.close()
+
+
+def test_an_entry_of_this_format_has_no_fault_of_form() -> None:
+    for row in Memory(5).entries:
+        assert fault_of_form(row.entry) is None
