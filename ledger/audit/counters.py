@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 
 KEPT = 400_000
-"""Names kept in memory; half of them move out when there are more. A full counter takes about 60 MB."""
+"""Names kept in memory; half of them move out when there are more. A full counter takes about 50 MB."""
 
 
 class Counters:
