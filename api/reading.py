@@ -93,12 +93,13 @@ def read_page(access: Access, query: EventsQuery) -> Page:
     selection = _selection(access.log, query)
     whole = access.sees("")
     scanned = access.log.page(selection, query.limit + 1 if whole else PAGE)
-    more = len(scanned) > query.limit if whole else len(scanned) == PAGE
-    rows = scanned[: query.limit] if whole else [row for row in scanned if access.sees(posted_by(row))]
+    more = not whole and len(scanned) == PAGE
+    rows = [row for row in scanned if whole or access.sees(posted_by(row))]
+    end = scanned[-1].position if scanned else -1
     if len(rows) > query.limit:
         rows, more = rows[: query.limit], True
-    last = rows[-1] if whole or len(rows) == query.limit else scanned[-1] if scanned else None
-    following = _cursor(query, last.position) if more and last is not None else None
+        end = rows[-1].position
+    following = _cursor(query, end) if more else None
     disclosed: list[dict[str, Any] | None] = disclose(access, rows) if query.disclose else [None] * len(rows)
     return Page(rows, disclosed, following)
 
