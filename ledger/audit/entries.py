@@ -105,12 +105,11 @@ class Entries:
         """
         if not rows:
             return [], None
-        leaves = self._check_many(rows, stored)
+        columns = tuple(zip(*rows, strict=True))
+        leaves = self._check_many(rows, columns, stored)
         if leaves is None:
             return self._check_each(rows, stored, altered)
-        names, members = [row[1] for row in rows], [row[4] for row in rows]
-        counts, member_counts = [row[2] for row in rows], [row[5] for row in rows]
-        bad, bad_member = self._streams.advance(names, counts), self._members.advance(members, member_counts)
+        bad, bad_member = self._streams.advance(columns[1], columns[2]), self._members.advance(columns[4], columns[5])
         if bad is None and bad_member is None:
             self.leaf = leaves[-1]
             return leaves, None
@@ -120,9 +119,11 @@ class Entries:
 
     # --- Many at a time ----------------------------------------------------------------------------------------------
 
-    def _check_many(self, rows: Sequence[Row], stored: bytes) -> list[bytes] | None:
+    def _check_many(
+        self, rows: Sequence[Row], columns: tuple[tuple[Any, ...], ...], stored: bytes
+    ) -> list[bytes] | None:
         """The leaf hashes, if all rows are good but for gaps in versions; None if any is not, or can't be told here."""
-        positions, streams, versions, types, members, member_versions, entries = zip(*rows, strict=True)
+        positions, streams, versions, types, members, member_versions, entries = columns
         if set(map(type, entries)) != {bytes} or max(map(len, entries)) > MAX_ENTRY:
             return None
         leaves = [sha256(b"\x00" + entry).digest() for entry in entries]

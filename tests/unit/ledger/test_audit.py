@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -19,92 +18,10 @@ from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.entry import MAX_ENTRY
 from ledger.errors import SignatureError, StoreError
 from ledger.merkle import EMPTY_ROOT, root_of
-from ledger.note import Ed25519Signer, MLDSA44Signer
+from ledger.note import Ed25519Signer
 from ledger.store.protocol import Head, Row, Selection
 from tests.support.forgery import canonical, leaf, tree
-
-ORIGIN = "ledger.example/studio"
-SIGNERS = (Ed25519Signer(ORIGIN, b"\x01" * 32), MLDSA44Signer(ORIGIN, b"\x02" * 32))
-KEYS = tuple(signer.key for signer in SIGNERS)
-TIME = "2026-03-01T09:30:00.000000Z"
-SIZE = 600
-
-
-def content(position: int) -> dict[str, Any]:
-    """An entry's content but for what its seal takes from those before it: ten streams, three members and none."""
-    member = f"M-{position % 4}" if position % 4 else None
-    event = {
-        "actor": {"id": "kim", "role": "staff"},
-        "data": {"confidence": "high", "window": {"earliest": "2026-03-02"}},
-        "id": f"e-{position}",
-        "source": "urn:test",
-        "stream": f"reservation:R-{position % 10}",
-        "time": "2026-03-01T09:30:00Z",
-        "type": "reservation.estimate_changed",
-        "v": 1,
-    }
-    if not position:
-        data = {"format": 1, "origin": ORIGIN, "verifier_keys": [str(key) for key in KEYS]}
-        event |= {"type": "ledger.created", "stream": "ledger:main", "data": data}
-    if member is not None:
-        event["member"] = member
-    return {"event": event, "seal": {"by": "local", "recorded": f"2026-03-01T09:30:00.{position:06d}Z"}}
-
-
-Change = Callable[[dict[str, Any]], object]
-
-
-class Memory:
-    """A source that holds what it is given. ``changes`` are made to contents just before their bytes are taken."""
-
-    def __init__(self, size: int = SIZE, changes: dict[int, Change] | None = None) -> None:
-        self.origin = ORIGIN
-        self.entries: list[Row] = []
-        counts: dict[str, int] = {}
-        prev = "0" * 64
-        for position in range(size):
-            made = content(position)
-            event, seal = made["event"], made["seal"]
-            for name in filter(None, (event["stream"], event.get("member"))):
-                counts[name] = counts.get(name, 0) + 1
-            seal |= {"position": position, "prev": prev, "version": counts[event["stream"]]}
-            if "member" in event:
-                seal["member_version"] = counts[event["member"]]
-            if changes and position in changes:
-                changes[position](made)
-            found = (event["stream"], seal["version"], event["type"], event.get("member"), seal.get("member_version"))
-            self.entries.append(Row(position, *found, canonical(made)))
-            prev = leaf(self.entries[-1].entry).hex()
-        self.refit()
-
-    def refit(self) -> None:
-        """Make tiles, head and a checkpoint of the whole fit the entries."""
-        entries = [row.entry for row in self.entries]
-        self.leaves = [leaf(entry) for entry in entries]
-        self.tiles = {(tile.level, tile.index): tile.hashes for tile in tree(entries)}
-        last = orjson.loads(entries[-1])["seal"]["recorded"] if entries else ""
-        self.ends = Head(len(entries), self.leaves[-1] if entries else bytes(32), last, 1)
-        self.notes = [(len(entries), self.sign(len(entries)))] if entries else []
-
-    def sign(self, size: int) -> bytes:
-        return sign_checkpoint(Checkpoint(ORIGIN, size, root_of(self.leaves[:size])), SIGNERS)
-
-    @contextmanager
-    def reading(self) -> Iterator[Memory]:
-        yield self
-
-    def head(self) -> Head:
-        return self.ends
-
-    def rows(self, selection: Selection, limit: int = 1000) -> list[Row]:
-        last = selection.last if selection.last is not None else 1 << 62
-        return [row for row in self.entries if selection.first <= row.position <= last][:limit]
-
-    def tile(self, level: int, index: int) -> bytes:
-        return self.tiles.get((level, index), b"")
-
-    def checkpoints(self, after: int, limit: int = 1000) -> list[tuple[int, bytes]]:
-        return [(size, note) for size, note in self.notes if size > after][:limit]
+from tests.support.memory import KEYS, ORIGIN, SIGNERS, SIZE, Change, Memory
 
 
 def found(source: Memory, **options: Any) -> tuple[int, str]:
@@ -448,7 +365,7 @@ def test_what_is_appended_during_an_audit_is_left_for_the_next() -> None:
 class Only(Entries):
     """Has only the way of one."""
 
-    def _check_many(self, rows: Any, stored: Any) -> None:
+    def _check_many(self, rows: Any, columns: Any, stored: Any) -> None:
         return None
 
 
