@@ -98,7 +98,7 @@ def test_the_key_itself_is_what_counts(filled: Service):
 def test_an_unknown_ledger_answers_as_an_unknown_key_does(filled: Service, name):
     known = filled.client.get(f"{BASE}/events", headers={"Authorization": "Bearer ck_owner_" + "A" * 43}).json()
     answer = filled.client.get(f"/v1/ledgers/{name}/events", headers=filled.as_role("owner"))
-    if name in ("..", "%2e%2e", "..%2fstudio", "studio%00", "studio%0a"):
+    if name in ("..", "..%2fstudio", "studio%00", "studio%0a"):
         assert (answer.status_code, slug(answer)) == (404, "not-found"), "the path is no ledger's"
         return
     assert answer.status_code == 401

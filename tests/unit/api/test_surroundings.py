@@ -1,0 +1,144 @@
+"""What surrounds a request: ids, headers, the log, and faults of ours."""
+
+import io
+import json
+import re
+
+import pytest
+from starlette.testclient import TestClient
+
+from api.app import create_app
+from api.journal import Journal
+from api.middleware import SECURITY_HEADERS
+from api.settings import Settings
+from tests.support import http
+from tests.support.events import requested
+from tests.support.http import BASE, ONE, Service, slug
+
+
+@pytest.mark.parametrize("given", ["a", "Trace-1.2_x", "0" * 64])
+def test_a_harmless_request_id_is_taken_over(service: Service, given):
+    answer = service.client.get("/nothing", headers={"X-Request-Id": given})
+    assert answer.headers["x-request-id"] == given
+    assert answer.json()["instance"] == f"urn:continuity-ledger:request:{given}"
+
+
+@pytest.mark.parametrize("given", ["", "a b", "a\tb", "é", "x" * 65, "a\x0bSet-Cookie: b", "<script>", "a;b"])
+def test_any_other_request_id_is_replaced(service: Service, given):
+    made = service.client.get("/healthz", headers={"X-Request-Id": given.encode()}).headers["x-request-id"]
+    assert re.fullmatch(r"[0-9a-f]{16}-\d+", made)
+
+
+def test_request_ids_differ(service: Service):
+    assert len({service.client.get("/healthz").headers["x-request-id"] for _ in range(20)}) == 20
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/nothing", f"{BASE}/events", f"{BASE}/checkpoint", "/healthz%0a"])
+def test_every_answer_carries_the_security_headers(service: Service, path):
+    answer = service.client.get(path)
+    for name, value in SECURITY_HEADERS:
+        assert answer.headers[name.decode()] == value.decode()
+    assert "cache-control" in answer.headers
+    assert not any(name.startswith("access-control") for name in answer.headers)
+
+
+def test_what_holds_personal_data_is_never_stored_by_caches(service: Service):
+    service.post(requested("R-1"))
+    for path in ("/events", "/events?disclose=true", "/events/1?disclose=true", "/reservations/R-1"):
+        assert service.get(path).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [(f"{BASE}/events", "GET, HEAD, POST"), (f"{BASE}/events/1", "GET, HEAD"), ("/healthz", "GET, HEAD")],
+)
+def test_another_method_is_refused_with_those_there_are(service: Service, path, allow):
+    answer = service.client.request("DELETE", path)
+    assert (answer.status_code, slug(answer), answer.headers["allow"]) == (405, "method-not-allowed", allow)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/redoc", "/v1", "/v1/ledgers", f"{BASE}", f"{BASE}/events/", "/healthz/", "//"]
+)
+def test_there_is_nothing_at_other_paths(service: Service, path):
+    answer = service.client.get(path, headers=service.as_role("owner"))
+    assert (answer.status_code, slug(answer)) == (404, "not-found")
+
+
+def test_a_preflight_gets_no_leave(service: Service):
+    answer = service.client.options(f"{BASE}/events", headers={"Origin": "https://evil.example"})
+    assert answer.status_code == 405
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_readiness_fails_when_the_data_folder_is_gone(service: Service):
+    assert service.client.get("/readyz").json() == {"status": "ready"}
+    service.data.rename(service.data.with_name("moved"))
+    answer = service.client.get("/readyz")
+    assert (answer.status_code, slug(answer)) == (503, "store-failed")
+    assert str(service.data) not in answer.text
+    assert service.client.get("/healthz").status_code == 200
+
+
+def test_a_ledger_whose_store_is_gone_is_a_fault_that_names_no_path(tmp_path):
+    with http.service(tmp_path) as service:
+        (tmp_path / "studio" / "ledger.db").unlink()
+        answer = service.get("/events")
+        assert (answer.status_code, slug(answer)) == (503, "store-failed")
+        assert str(tmp_path) not in answer.text
+
+
+def logged(tmp_path, access_log: str, monkeypatch, *, break_reading: bool = False) -> list[dict]:
+    stream = io.BytesIO()
+    keys = http.make_ledger(tmp_path)
+    monkeypatch.setattr("api.app.Journal", lambda _: Journal(stream))
+    headers = {"Authorization": f"Bearer {keys['service']}"}
+    if break_reading:
+
+        def fail(*_):
+            raise RuntimeError("Ada Brandt, ada@example.org")
+
+        monkeypatch.setattr("api.reading.read_page", fail)
+    with TestClient(create_app(Settings(data=tmp_path, access_log=access_log))) as client:
+        client.post(f"{BASE}/events", content=requested("R-secret"), headers=headers | {"Content-Type": ONE})
+        client.get(f"{BASE}/reservations/R-secret?at=1", headers=headers)
+        answer = client.get(f"{BASE}/events?member=M-secret", headers=headers)
+        assert answer.status_code == (500 if break_reading else 200)
+        client.get(f"{BASE}/events", headers={"Authorization": "Bearer ck_secret_" + "A" * 43})
+        client.get("/M-secret")
+    assert b"secret" not in stream.getvalue()
+    assert keys["service"].encode() not in stream.getvalue()
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_the_log_tells_of_requests_and_of_no_person(tmp_path, monkeypatch):
+    lines = logged(tmp_path, "all", monkeypatch)
+    told = [(line["method"], line["route"], line["status"], line["credential"]) for line in lines]
+    assert told == [
+        ("POST", "/v1/ledgers/{ledger}/events", 201, "the-service"),
+        ("GET", "/v1/ledgers/{ledger}/reservations/{id}", 200, "the-service"),
+        ("GET", "/v1/ledgers/{ledger}/events", 200, "the-service"),
+        ("GET", "/v1/ledgers/{ledger}/events", 401, None),
+        ("GET", None, 404, None),
+    ]
+    assert all(line["timestamp"].endswith("Z") and line["milliseconds"] >= 0 for line in lines)
+
+
+def test_the_log_may_tell_of_faults_only_or_of_nothing(tmp_path, monkeypatch):
+    assert [line["status"] for line in logged(tmp_path / "a", "faults", monkeypatch)] == [401, 404]
+    assert logged(tmp_path / "b", "none", monkeypatch) == []
+
+
+def test_a_fault_of_ours_is_logged_by_its_place_and_told_to_nobody(tmp_path, monkeypatch):
+    lines = logged(tmp_path, "none", monkeypatch, break_reading=True)
+    (fault,) = lines
+    assert (fault["event"], fault["error"], fault["level"]) == ("fault", "RuntimeError", "error")
+    assert any("reading.py" in place or "events.py" in place for place in fault["passed"])
+    assert "Ada" not in json.dumps(fault)
+
+
+def test_an_alarm_of_a_ledger_is_logged():
+    stream = io.BytesIO()
+    Journal(stream).alarm("studio", "the clock is behind")
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["level"], line["ledger"]) == ("alarm", "warning", "studio")
