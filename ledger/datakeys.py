@@ -44,8 +44,8 @@ class DataKeys:
                 self._keep(pair, key)
         return keys
 
-    def create(self, pair: Pair, epoch: int) -> tuple[AESGCM, WrappedKey]:
-        """A fresh key for a pair: opened, and wrapped for the store under the key of ``epoch``.
+    def create(self, pair: Pair, epoch: int, position: int) -> tuple[AESGCM, WrappedKey]:
+        """A fresh key for a pair, first used at ``position``: opened, and wrapped for the store under ``epoch``'s key.
 
         Kept in the cache at once; ``forget`` it if the transaction that should store it fails.
         """
@@ -53,7 +53,7 @@ class DataKeys:
         key = AESGCM(data_key)
         self._keep(pair, key)
         binding = privacy.key_binding(self._origin, *pair, epoch)
-        return key, WrappedKey(*pair, epoch, privacy.wrap(self._keys.epoch_key(epoch), data_key, binding))
+        return key, WrappedKey(position, *pair, epoch, privacy.wrap(self._keys.epoch_key(epoch), data_key, binding))
 
     def forget(self) -> None:
         """Drop all opened keys."""

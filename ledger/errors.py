@@ -20,6 +20,7 @@ Owns the names, fields and default advice of failures. Never formats them for HT
     ├── Busy                     the queue is full; try again
     ├── ReadOnly                 the ledger accepts no appends now
     ├── StoreError               the store failed or its content is unusable
+    │   └── StoreLocked          another program holds the database
     ├── KeyFileError             a key file is missing, damaged or readable by others
     └── VerificationError        bytes do not prove what they should
         ├── ProofError           an inclusion or consistency proof fails or does not parse
@@ -131,6 +132,10 @@ class ReadOnly(LedgerError):
 
 class StoreError(LedgerError):
     """The store failed (disk, lock, corruption) or holds what no version of this program writes."""
+
+
+class StoreLocked(StoreError):
+    """Another program holds the database's lock, and did not let go in time; nothing was written."""
 
 
 class KeyFileError(LedgerError):

@@ -82,7 +82,6 @@ class Flush:
         self._seal_disclosures()
         rows = self.batch.rows
         if rows:
-            self.batch.ids = [(event.source, event.id, row[0]) for event, row in zip(self._sealed, rows, strict=True)]
             self.batch.head = Head(self._base + len(rows), self.leaves[-1], self._recorded, self._epoch)
         return results
 
@@ -129,7 +128,17 @@ class Flush:
         self.leaves.append(leaf)
         self._sealed.append(event)
         self.batch.rows.append(
-            Row(position, event.stream, version, event.type.name, event.member, member_version, entry)
+            Row(
+                position,
+                event.stream,
+                version,
+                event.type.name,
+                event.member,
+                member_version,
+                entry,
+                event.source,
+                event.id,
+            )
         )
         return Receipt(
             id=event.id,
@@ -179,12 +188,14 @@ class Flush:
     def _seal_disclosures(self) -> None:
         """Encrypt the disclosures of all sealed events, under keys that exist or are made with this batch."""
         private = [(row, event) for row, event in zip(self.batch.rows, self._sealed, strict=True) if event.disclosures]
+        # A stream that begins here has no key yet, so only the others are looked for.
         pairs: set[Pair] = {(event.member or "", event.stream) for _, event in private}
-        keys = self._keys.load(self._writes, pairs)
+        begun = {row.stream for row in self.batch.rows if row.version == 1}
+        keys = self._keys.load(self._writes, {pair for pair in pairs if pair[1] not in begun})
         for row, event in private:
             pair = (event.member or "", event.stream)
             if (key := keys.get(pair)) is None:
-                key, wrapped = self._keys.create(pair, self._epoch)
+                key, wrapped = self._keys.create(pair, self._epoch, row.position)
                 keys[pair] = key
                 self.batch.keys.append(wrapped)
             bound_to = privacy.associated(self._origin, event.source, event.id, event.names)

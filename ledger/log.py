@@ -35,7 +35,7 @@ from ledger.store.sqlite import SQLiteStore
 from ledger.writer import Clock, Results, Writer
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-ORIGIN = re.compile(r"[A-Za-z0-9._~-]+(:\d+)?(/[A-Za-z0-9._~-]+)*")
+ORIGIN = re.compile(r"(?=.{1,255}\Z)[A-Za-z0-9._~-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
 SIGN_SECONDS = 1.0
 """At most this much of a growing log is not yet covered by a signed checkpoint; nothing is signed while it rests."""
 
@@ -77,6 +77,7 @@ class Log:
             alarm=alarm,
             committed=self._sign_when_due,
         )
+        self._signing = threading.Lock()  # held while the timer's thread signs
         self._sign_lock = threading.Lock()  # guards the three below
         self._signed_size = 0
         self._timer: threading.Timer | None = None
@@ -148,11 +149,14 @@ class Log:
         if timer is not None:
             timer.cancel()
             timer.join()
-        if self._appended:
-            self._appended = False
-            with contextlib.suppress(ForkError):  # the writer refuses by itself; closing must release in any case
-                self.checkpoint()
-        self._store.close()
+        try:
+            with self._signing:  # a timer that had gone off already
+                if self._appended:
+                    self._appended = False
+                    with contextlib.suppress(ForkError):  # refused to every caller already
+                        self.checkpoint()
+        finally:
+            self._store.close()
 
     def __enter__(self) -> Self:
         return self
@@ -209,8 +213,10 @@ class Log:
                 outcomes.append(error)
         ready = [(index, event) for index, event in enumerate(outcomes) if isinstance(event, Prepared)]
         units = [Unit(ready)] if atomic else [Unit([one]) for one in ready]
+        self._writer.check_open()
         self._check_memory()
         answer: Future[list[Outcome]] = Future()
+        answer.set_running_or_notify_cancel()  # so that it can't be cancelled: once queued, the events are written
         queued = self._writer.submit(units)
         queued.add_done_callback(lambda done: _answer(answer, done, outcomes, units, atomic=atomic))
         return answer
@@ -242,7 +248,7 @@ class Log:
     def page(self, selection: Selection, limit: int = PAGE) -> list[Row]:
         """The first ``limit`` rows of a selection, by position; continue after the last one's position."""
         with self._store.reading() as reads:
-            return reads.rows(selection, min(limit, PAGE))
+            return reads.rows(selection, max(0, min(limit, PAGE)))
 
     def scan(self, selection: Selection | None = None) -> Iterator[Row]:
         """All rows of a selection as of now, by position, in short reads. Memory stays flat."""
@@ -257,7 +263,7 @@ class Log:
 
     def row(self, position: int) -> Row:
         """The row at a position. Raises ``NotFound``."""
-        rows = self.page(Selection(position, position)) if position >= 0 else []
+        rows = self.page(Selection(position, position))
         if not rows:
             raise NotFound(f"there is no entry at position {position}; the log holds {self.head().size:,}")
         return rows[0]
@@ -293,11 +299,15 @@ class Log:
 
     def checkpoint(self) -> tuple[Checkpoint, bytes]:
         """The signed checkpoint of the tree as it stands: (content, note). Raises ``ForkError``."""
-        current, note = self._signer.sign(self._tree, self.consistency)
-        with self._sign_lock:
-            new, self._signed_size = current.size > self._signed_size, current.size
-        if new:
+        try:
+            current, note = self._signer.sign(self._tree, self.consistency)
+        except ForkError as fork:
+            self._writer.refuse(fork)
+            raise
+        if current.size != self._signed_size:
             self._store.add_checkpoint(current.size, note)
+            with self._sign_lock:
+                self._signed_size = max(current.size, self._signed_size)
         return current, note
 
     def prove(self, position: int) -> bytes:
@@ -319,7 +329,7 @@ class Log:
     def root(self, size: int) -> bytes:
         """The root of the tree at a size. Raises ``NotFound`` above the log's size."""
         with self._store.reading() as reads:
-            if size > reads.head().size:
+            if not 0 <= size <= reads.head().size:
                 raise NotFound(f"the log holds {reads.head().size:,} entries, not {size:,}")
             return tiles.root_at(reads.tile, size)
 
@@ -357,15 +367,17 @@ class Log:
         """Sign soon after a commit, at most once in ``SIGN_SECONDS``; runs on the writer's thread."""
         with self._sign_lock:
             if self._timer is None:
-                self._timer = threading.Timer(SIGN_SECONDS, self._sign)
-                self._timer.daemon = True
-                self._timer.start()
+                timer = threading.Timer(SIGN_SECONDS, self._sign)
+                timer.daemon = True
+                timer.start()
+                self._timer = timer
 
     def _sign(self) -> None:
-        with self._sign_lock:
-            self._timer = None
-        with contextlib.suppress(Exception):
-            self.checkpoint()
+        with self._signing:
+            with self._sign_lock:
+                self._timer = None
+            with contextlib.suppress(Exception):  # a fork refuses the next append; another fault shows at the next call
+                self.checkpoint()
 
 
 def _answer(

@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from msgspec import Struct
 
 from ledger.datakeys import DataKeys
-from ledger.errors import Busy, EventError, ForkError, LedgerError, ReadOnly, StoreError
+from ledger.errors import Busy, EventError, ForkError, LedgerError, ReadOnly, StoreError, StoreLocked
 from ledger.flush import Flush, Outcome, Unit
 from ledger.heads import Heads
 from ledger.merkle import HASH_SIZE
@@ -74,14 +74,16 @@ class Writer:
         self._accept_clock = accept_clock
         self._alarm = alarm
         self._committed = committed
-        # Owned by the thread that flushes: what we know of the end of the log, valid while the store's head is `_head`.
-        self._heads = Heads()
+        # Owned by the thread that flushes: the head that we last saw, and what we know of the log up to it.
         self._head: Head | None = None
+        self._known = False  # whether the edge and the heads are those of `_head`
+        self._heads = Heads()
         self._edge = Edge()
         self._condition = threading.Condition()  # guards the four below
         self._queue: deque[_Request] = deque()
         self._queued = 0
         self._closed = False
+        self._fork: ForkError | None = None  # once seen, no append until the ledger is opened anew
         self._thread: threading.Thread | None = None
 
     def submit(self, units: Sequence[Unit]) -> Future[Results]:
@@ -93,8 +95,7 @@ class Writer:
         future: Future[Results] = Future()
         events = sum(len(unit.events) for unit in units)
         with self._condition:
-            if self._closed:
-                raise ReadOnly("it is being closed", advice="try again after the restart")
+            self.check_open()
             if self._queued and self._queued + events > MAX_QUEUED:
                 raise Busy(f"{self._queued:,} events wait already")
             self._queue.append(_Request(units, events, future))
@@ -104,6 +105,17 @@ class Writer:
                 self._thread.start()
             self._condition.notify()
         return future
+
+    def refuse(self, fork: ForkError) -> None:
+        """Append nothing from now on: this log's store holds another history than the one that was signed."""
+        self._fork = fork
+
+    def check_open(self) -> None:
+        """Raise ``ReadOnly`` once closed, and ``ForkError`` once a fork was seen."""
+        if self._closed:
+            raise ReadOnly("it is closed", advice="open the ledger again")
+        if self._fork is not None:
+            raise self._fork
 
     def close(self) -> None:
         """Take no more requests, commit those that wait, and stop. Idempotent."""
@@ -123,35 +135,52 @@ class Writer:
 
     def _take(self) -> list[_Request]:
         """The next group of requests, waiting for one; empty when closed and drained."""
+        taken: list[_Request] = []
+        events = 0
         with self._condition:
-            while not self._queue and not self._closed:
-                self._condition.wait()
-            taken: list[_Request] = []
-            events = 0
-            while self._queue and (not taken or events + self._queue[0].events <= FLUSH_EVENTS):
-                request = self._queue.popleft()
-                events += request.events
-                if request.future.set_running_or_notify_cancel():
-                    taken.append(request)
-            self._queued -= events
-            if not taken and not self._closed:
-                return self._take()
-            return taken
+            while not taken and (self._queue or not self._closed):
+                while not self._queue and not self._closed:
+                    self._condition.wait()
+                while self._queue and (not taken or events + self._queue[0].events <= FLUSH_EVENTS):
+                    request = self._queue.popleft()
+                    self._queued -= request.events
+                    if request.future.set_running_or_notify_cancel():
+                        taken.append(request)
+                        events += request.events
+        return taken
 
     def _flush(self, requests: list[_Request]) -> None:
         units = [unit for request in requests for unit in request.units]
+        head = self._head
         try:
+            if self._fork is not None:
+                raise self._fork
             results = self._commit(units)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
             self._forget()
+            if isinstance(error, ForkError):
+                self.refuse(error)
+            elif len(requests) > 1 and not isinstance(error, ReadOnly | StoreLocked):
+                for request in requests:  # one of them may be the cause, and must not cost the others
+                    self._flush([request])
+                return
             reason = error if isinstance(error, LedgerError) else StoreError(f"the flush failed: {error!r}")
             for request in requests:
                 request.future.set_exception(reason)
             return
+        if self._head is not None and self._head != head:
+            self._tell(self._head)
         start = 0
         for request in requests:
             request.future.set_result(results[start : start + len(request.units)])
             start += len(request.units)
+
+    def _tell(self, head: Head) -> None:
+        """Tell the listener of a new head. What is durable stays so, whatever the listener makes of it."""
+        try:
+            self._committed(head)
+        except Exception as error:  # noqa: BLE001
+            self._alarm(f"after a commit: {error}")
 
     def _commit(self, units: list[Unit]) -> Results:
         with self._store.writing() as writes:
@@ -166,18 +195,17 @@ class Writer:
                 writes.write(batch)
         if batch.rows:
             self._head = batch.head
-            self._committed(batch.head)
         return results
 
     def _adopt(self, head: Head, writes: Writes) -> None:
         """See that the store's head is the one we left; if another process moved it on, load our caches anew."""
-        if head == self._head:
+        if self._known and head == self._head:
             return
-        if self._head is not None:
+        if self._head is not None and self._head.size:
             self._refuse_fork(self._head, head, writes)
         self._forget()
         self._edge = Edge.load(writes.tile, head.size)
-        self._head = head
+        self._head, self._known = head, True
 
     def _refuse_fork(self, ours: Head, head: Head, writes: Writes) -> None:
         """Raise ``ForkError`` unless the last entry that we know is still in its place."""
@@ -191,7 +219,8 @@ class Writer:
             )
 
     def _forget(self) -> None:
-        self._head = None
+        """Drop what we know of the log, but not the head that we last saw: a store behind it was rolled back."""
+        self._known = False
         self._heads.forget()
         self._keys.forget()
 

@@ -123,7 +123,7 @@ class Entries:
         self, rows: Sequence[Row], columns: tuple[tuple[Any, ...], ...], stored: bytes
     ) -> list[bytes] | None:
         """The leaf hashes, if all rows are good but for gaps in versions; None if any is not, or can't be told here."""
-        positions, streams, versions, types, members, member_versions, entries = columns
+        positions, streams, versions, types, members, member_versions, entries, sources, ids = columns
         if set(map(type, entries)) != {bytes} or max(map(len, entries)) > MAX_ENTRY:
             return None
         leaves = [sha256(b"\x00" + entry).digest() for entry in entries]
@@ -149,6 +149,8 @@ class Entries:
             and [body.stream for body in bodies] == list(streams)
             and [body.member for body in bodies] == list(members)
             and [body.type for body in bodies] == list(types)
+            and [body.source for body in bodies] == list(sources)
+            and [body.id for body in bodies] == list(ids)
             and "".join(prevs) == self.leaf.hex() + joined[:-HASH_SIZE].hex()
             and set(map(len, prevs)) == {2 * HASH_SIZE}
             and self._in_time(times)
@@ -264,6 +266,8 @@ def _as_sealed(row: Row, entry: Entry) -> Row:
         type=event.type,
         member=None if event.member is UNSET else event.member,
         member_version=None if seal.member_version is UNSET else seal.member_version,
+        source=event.source,
+        id=event.id,
     )
 
 

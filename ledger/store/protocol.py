@@ -39,6 +39,8 @@ class Row(NamedTuple):
     member: str | None
     member_version: int | None
     entry: bytes
+    source: str | None = None
+    id: str | None = None
 
 
 class Selection(NamedTuple):
@@ -52,8 +54,12 @@ class Selection(NamedTuple):
 
 
 class WrappedKey(NamedTuple):
-    """The data key of a (member, stream), encrypted under an epoch key; ``member`` is empty for events about nobody."""
+    """The data key of a (member, stream), encrypted under an epoch key; ``member`` is empty for events about nobody.
 
+    ``position`` is that of the first entry whose disclosures it seals.
+    """
+
+    position: int
     member: str
     stream: str
     epoch: int
@@ -64,8 +70,6 @@ class Batch(Struct):
     """What one flush writes, all or nothing."""
 
     rows: list[Row] = field(default_factory=list)
-    ids: list[tuple[str, str, int]] = field(default_factory=list)
-    """(source, id, position) of each row."""
     disclosures: list[tuple[int, bytes]] = field(default_factory=list)
     """(position, sealed disclosures) of the rows with private fields."""
     keys: list[WrappedKey] = field(default_factory=list)

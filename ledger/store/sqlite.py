@@ -3,11 +3,14 @@
 Owns the file, its schema (sqlite.sql), its pragmas (WAL, ``synchronous=FULL``, ``secure_delete=ON``) and its
 connections: one for writing, under ``BEGIN IMMEDIATE``, and the library's pool for reading. Builds on the
 ``eventsourcing`` recorder, which reads entries through the view ``stored_events``; its way of inserting is closed,
-since it would not seal. Never seals, hashes, encrypts or judges what it keeps.
+since it would not seal. What finds entries again is in a file of its own and may lag (sqlite_index); the last ones are
+found by the writer's tail (sqlite_tail).
+Never seals, hashes, encrypts or judges what it keeps.
 """
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,21 +18,27 @@ from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
+from uuid import UUID
 
 from eventsourcing.persistence import ApplicationRecorder, PersistenceError, StoredEvent, Subscription
-from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor, SQLiteDatastore
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor
 
-from ledger.errors import Conflict, NotFound, StoreError
+from ledger.errors import Conflict, NotFound, StoreError, StoreLocked
 from ledger.store.protocol import PAGE, Batch, Head, Row, Selection, WrappedKey
+from ledger.store.sqlite_index import ADVICE, Column, Index, Indexer
+from ledger.store.sqlite_pool import ReadingPool
 from ledger.store.sqlite_subscription import Follower, SQLiteSubscription
+from ledger.store.sqlite_tail import GENERATION, Tail
 
 SCHEMA_VERSION = "1"
 LOCK_TIMEOUT = 30
 """Seconds that a writer waits for another process's transaction."""
+LONGEST_TAIL = 8 * GENERATION
+"""Entries that may await indexing; a writer that is further ahead indexes them itself first."""
+_LAST = 2**62
+"""Above every position; SQLite's integers end at 2^63."""
 _PARAMETERS = 500
 """Values bound to one IN (...) list: far below SQLite's limit, and one cached statement for full lists."""
-_NUMBERS = 200_000
-"""Names whose numbers a writer remembers."""
 
 
 class SQLiteStore(SQLiteApplicationRecorder):
@@ -40,12 +49,11 @@ class SQLiteStore(SQLiteApplicationRecorder):
         if not path.is_file():
             raise NotFound(f"there is no ledger file {path}")
         self.path = path
-        super().__init__(
-            SQLiteDatastore(str(path), lock_timeout=LOCK_TIMEOUT, originator_id_type="text"), "stored_events"
-        )
-        self._write_lock = threading.Lock()
+        self._pool = ReadingPool(str(path), lock_timeout=LOCK_TIMEOUT, originator_id_type="text")
+        super().__init__(self._pool, "stored_events")
+        self._write_lock = threading.Lock()  # guards the two below
         self._writer: sqlite3.Connection | None = None
-        self._numbers: dict[str, int] = {}  # committed names that the writer met; guarded by the write lock
+        self._tail: Tail | None = None
         self._follower = Follower(path)
         try:
             meta = self._meta()
@@ -53,6 +61,8 @@ class SQLiteStore(SQLiteApplicationRecorder):
             self.close()
             raise
         self._origin = meta["origin"]
+        self._index = Index(path)
+        self._indexer = Indexer(self._index)
 
     @classmethod
     def create(cls, path: Path, origin: str, head: Head) -> SQLiteStore:
@@ -98,28 +108,45 @@ class SQLiteStore(SQLiteApplicationRecorder):
     def reading(self) -> Iterator[SQLiteReads]:
         """A consistent view for a short read, on a connection of the library's pool."""
         with _translated(), self.datastore.transaction(commit=False) as cursor:
-            yield SQLiteReads(_plain(cursor))
+            yield SQLiteReads(_plain(cursor), self._index)
 
     @contextmanager
     def writing(self) -> Iterator[SQLiteWrites]:
         """The one write transaction. Commits durably on a clean exit; any error leaves no trace."""
+        self._indexer.check()
         with self._write_lock, _translated():
+            self._pool.check_open()
             if self._writer is None:
                 self._writer = _connect(self.path)
             cursor = self._writer.cursor()
             cursor.execute("BEGIN IMMEDIATE")  # a deferred one could fail to upgrade after it has read the head
             try:
-                writes = SQLiteWrites(cursor, self._numbers)
+                tail = self._tail = self._tail_at(cursor)
+                writes = SQLiteWrites(cursor, self._index, tail)
                 yield writes
                 cursor.execute("COMMIT")
-                writes.keep_numbers()
             except BaseException:
+                self._tail = None  # it may hold what was never committed
                 with suppress(sqlite3.Error):  # a failed COMMIT on a full disk may have rolled back already
                     cursor.execute("ROLLBACK")
                 raise
             finally:
                 cursor.close()
+            tail.drop(self._indexer.reached)
         self._follower.notify()
+        self._indexer.wake(tail.end)
+
+    def _tail_at(self, cursor: sqlite3.Cursor) -> Tail:
+        """The tail up to the head of this transaction: ours, with what other processes appended since."""
+        (size,) = cursor.execute("SELECT size FROM head").fetchone()
+        tail = self._tail
+        if tail is None or tail.end > size or size - tail.start > LONGEST_TAIL:
+            self._index.check()  # the file may have been replaced by an older one
+            self._index.catch_up(size)
+            return Tail(size)
+        if tail.end < size:
+            tail.add(cursor.execute(f"{_PLACED} WHERE rowid BETWEEN ? AND ?", (tail.end + 1, size)))
+        return tail
 
     def add_checkpoint(self, size: int, note: bytes) -> None:
         """Keep a signed checkpoint, durably; one that is kept already stays as it is."""
@@ -130,6 +157,24 @@ class SQLiteStore(SQLiteApplicationRecorder):
         """Closed: the library's insert would write rows without a seal."""
         raise StoreError("entries are written by ledger.log only", advice="append through the log, which seals them")
 
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """The library's read of one stream, by our index."""
+        with self.reading() as reads:
+            rows = reads.stream(str(originator_id))
+        chosen = [row for row in rows if (gt is None or row.version > gt) and (lte is None or row.version <= lte)]
+        return [
+            StoredEvent(originator_id=row.stream, originator_version=row.version, topic=row.type, state=row.entry)
+            for row in (chosen[::-1] if desc else chosen)[:limit]
+        ]
+
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
         """A subscription to entries with a notification id (position + 1) above ``gt``, from any process."""
         return SQLiteSubscription(self, self._follower, gt, topics)
@@ -137,18 +182,22 @@ class SQLiteStore(SQLiteApplicationRecorder):
     def close(self) -> None:
         """Release connections and threads. Idempotent."""
         self._follower.close()
+        self.datastore.close()
+        if hasattr(self, "_indexer"):  # not when the file could not be opened
+            self._indexer.close()
+            self._index.close()
         with self._write_lock:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
-        self.datastore.close()
 
 
 class SQLiteReads:
-    """Reads on one cursor within one transaction; see ``protocol.Reads``."""
+    """Reads on one cursor within one transaction; see ``protocol.Reads``. The index is caught up when it is needed."""
 
-    def __init__(self, cursor: sqlite3.Cursor) -> None:
+    def __init__(self, cursor: sqlite3.Cursor, index: Index) -> None:
         self._cursor = cursor
+        self._index = index
 
     def head(self) -> Head:
         """The end of the log."""
@@ -156,9 +205,43 @@ class SQLiteReads:
 
     def rows(self, selection: Selection, limit: int = PAGE) -> list[Row]:
         """The first ``limit`` rows of a selection, by position."""
-        where, order, values = _where(selection)
-        found = self._cursor.execute(f"{_ROWS} WHERE {where} ORDER BY {order} LIMIT ?", [*values, limit])
+        last = _LAST if selection.last is None else min(selection.last, _LAST)
+        if not 0 <= selection.first <= last:
+            return []
+        for column in ("stream", "member", "type"):  # the narrowest first
+            name = getattr(selection, column)
+            if name is not None:
+                return self._rows_by_index(column, name, selection._replace(last=last), limit)
+        found = self._cursor.execute(
+            f"{_ROWS} WHERE rowid BETWEEN ? AND ? LIMIT ?", (selection.first + 1, last + 1, limit)
+        )
         return [Row(*row) for row in found]
+
+    def stream(self, name: str) -> list[Row]:
+        """All rows of a stream, by version."""
+        return self._rows_at(self._stream_positions([name]).get(name, []))
+
+    def _rows_by_index(self, column: Column, name: str, selection: Selection, limit: int) -> list[Row]:
+        assert selection.last is not None  # noqa: S101 - the caller has set it
+        self._index.catch_up(self.head().size)
+        first, chosen = selection.first, list[Row]()
+        while len(chosen) < limit:
+            positions = self._index.positions(column, name, first, selection.last, limit)
+            chosen += [row for row in self._rows_at(positions) if _matches(row, selection)]
+            if len(positions) < limit:
+                break
+            first = positions[-1] + 1
+        return chosen[:limit]
+
+    def _rows_at(self, positions: Sequence[int]) -> list[Row]:
+        """The rows at those positions, ascending; missing ones are left out."""
+        rowids = [position + 1 for position in positions]
+        return [Row(*row) for row in self._among(f"{_ROWS} WHERE rowid IN (%s) ORDER BY rowid", rowids)]
+
+    def _stream_positions(self, names: Sequence[str]) -> dict[str, list[int]]:
+        """Where the entries of each stream are, ascending."""
+        self._index.catch_up(self.head().size)
+        return self._index.all_positions(names)
 
     def tile(self, level: int, index: int) -> bytes:
         """The hashes of a tile, full or partial; empty when there is none."""
@@ -174,13 +257,16 @@ class SQLiteReads:
 
     def data_keys(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], WrappedKey]:
         """The wrapped data keys by (member, stream); unknown pairs are left out."""
-        sql = (
-            "SELECT epoch, wrapped FROM data_keys "
-            "WHERE stream = (SELECT number FROM names WHERE name = ?1) "
-            "AND member = CASE ?2 WHEN '' THEN 0 ELSE (SELECT number FROM names WHERE name = ?2) END"
-        )
-        found = ((pair, self._cursor.execute(sql, (pair[1], pair[0])).fetchone()) for pair in pairs)
-        return {pair: WrappedKey(*pair, *row) for pair, row in found if row is not None}
+        wanted = list(pairs)
+        places = self._stream_positions([stream for _, stream in wanted]) if wanted else {}
+        found: dict[tuple[str, str], WrappedKey] = {}
+        for member, stream in wanted:
+            rowids = [position + 1 for position in places.get(stream, ())]
+            sql = "SELECT rowid - 1, member, stream, epoch, wrapped FROM data_keys WHERE member = ? AND rowid IN (%s)"
+            for row in self._among(sql, rowids, member):
+                found[member, stream] = WrappedKey(*row)
+                break
+        return found
 
     def checkpoints(self, after: int, limit: int = PAGE) -> list[tuple[int, bytes]]:
         """(size, note) of the signed checkpoints above a size, ascending."""
@@ -196,60 +282,65 @@ class SQLiteReads:
         """The rows of a statement with an IN (...) list, a bounded part of the list at a time."""
         for start in range(0, len(values), _PARAMETERS):
             part = values[start : start + _PARAMETERS]
-            yield from self._cursor.execute(sql % ",".join("?" * len(part)), [*first, *part])
+            # Not `yield from`: a reader that stops early would close the cursor with the generator.
+            for row in self._cursor.execute(sql % ",".join("?" * len(part)), [*first, *part]):  # noqa: UP028
+                yield row
 
 
 class SQLiteWrites(SQLiteReads):
-    """The write transaction; see ``protocol.Writes``. ``numbers`` are those of the names known before it."""
+    """The write transaction; see ``protocol.Writes``. What the index lacks, the tail has."""
 
-    def __init__(self, cursor: sqlite3.Cursor, numbers: dict[str, int]) -> None:
-        super().__init__(cursor)
-        self._known = numbers
-        self._fresh: dict[str, int] = {}
+    def __init__(self, cursor: sqlite3.Cursor, index: Index, tail: Tail) -> None:
+        super().__init__(cursor, index)
+        self._tail = tail
 
     def find_ids(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """The positions of those (source, id) that are known."""
+        found: dict[tuple[str, str], int] = {}
         by_source: dict[str, list[str]] = {}
         for source, event_id in ids:
-            by_source.setdefault(source, []).append(event_id)
-        numbers = self._find(by_source)
-        sql = "SELECT id, position FROM ids WHERE source = ? AND id IN (%s)"
-        return {
-            (source, event_id): position
-            for source, number in numbers.items()
-            for event_id, position in self._among(sql, by_source[source], number)
-        }
+            position = self._tail.position(source, event_id)
+            if position is None:
+                by_source.setdefault(source, []).append(event_id)
+            else:
+                found[source, event_id] = position
+        for source, wanted in by_source.items():
+            for event_id, position in self._index.find_ids(source, wanted).items():
+                found[source, event_id] = position
+        return found
 
     def streams(self, names: Sequence[str]) -> dict[str, list[bytes]]:
         """The entries of each named stream, by version; streams without any are left out."""
-        sql = "SELECT entry FROM entries WHERE stream = ? ORDER BY version"
-        numbers = self._find(names)
-        found = {name: [entry for (entry,) in self._cursor.execute(sql, (n,))] for name, n in numbers.items()}
-        return {name: entries for name, entries in found.items() if entries}  # a member may go by that name
+        places = self._stream_positions(names)
+        entries = {row.position: row for row in self._rows_at(sorted(itertools.chain(*places.values())))}
+        found = {name: [entries[at] for at in positions if at in entries] for name, positions in places.items()}
+        for name, rows in found.items():
+            if any(row.stream != name or row.version != version for version, row in enumerate(rows, 1)):
+                raise StoreError(f"the index does not find {name} whole", advice=ADVICE)
+        return {name: [row.entry for row in rows] for name, rows in found.items()}
 
     def member_versions(self, names: Sequence[str]) -> dict[str, int]:
         """The highest member version of each named member; members without any are left out."""
-        sql = "SELECT max(member_version) FROM entries WHERE member = ?"  # one step down the index, for each name
-        numbers = self._find(names)
-        found = {name: self._cursor.execute(sql, (number,)).fetchone()[0] for name, number in numbers.items()}
-        return {name: version for name, version in found.items() if version is not None}
+        found = {name: version for name in names if (version := self._tail.member_version(name)) is not None}
+        last = self._index.last_positions("member", [name for name in names if name not in found])
+        rows = self._rows_at(sorted(last.values()))
+        if [row.member for row in rows] != [name for name, _ in sorted(last.items(), key=lambda item: item[1])]:
+            raise StoreError("the index does not find the last entry of a member", advice=ADVICE)
+        return found | {row.member: row.member_version for row in rows if row.member and row.member_version}
 
     def write(self, batch: Batch) -> None:
         """Write a batch within the transaction."""
-        number = self._number_all(batch)
         many = self._cursor.executemany
+        self._tail.add((row[0], row[1], row[2], row[4], row[5], row[7], row[8]) for row in batch.rows)
         many(
-            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                (position + 1, number[stream], version, number[kind], number.get(member), member_version, entry)
-                for position, stream, version, kind, member, member_version, entry in batch.rows
-            ],
+            "INSERT INTO entries (rowid, stream, version, type, member, member_version, entry, source, id) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(row[0] + 1, *row[1:]) for row in batch.rows],
         )
-        many("INSERT INTO ids VALUES (?, ?, ?)", [(number[source], name, at) for source, name, at in batch.ids])
         many("INSERT INTO disclosures VALUES (?, ?)", [(at + 1, sealed) for at, sealed in batch.disclosures])
         many(
-            "INSERT INTO data_keys VALUES (?, ?, ?, ?)",
-            [(number[key.stream], number.get(key.member, 0), key.epoch, key.wrapped) for key in batch.keys],
+            "INSERT INTO data_keys VALUES (?, ?, ?, ?, ?)",
+            [(key.position + 1, key.stream, key.member, key.epoch, key.wrapped) for key in batch.keys],
         )
         many(
             "INSERT INTO tiles VALUES (?, ?, ?) ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes",
@@ -257,78 +348,44 @@ class SQLiteWrites(SQLiteReads):
         )
         self._cursor.execute("UPDATE head SET size = ?, leaf = ?, recorded = ?, epoch = ?", batch.head)
 
-    def keep_numbers(self) -> None:
-        """After the commit: what was numbered here is known from now on."""
-        if len(self._known) > _NUMBERS:
-            self._known.clear()
-        self._known.update(self._fresh)
+    def rows(self, selection: Selection, limit: int = PAGE) -> list[Row]:
+        """The first ``limit`` rows of a selection, by position, with those written in this transaction."""
+        terms, values = ["rowid >= ?"], list[Any]([selection.first + 1])
+        if selection.last is not None:
+            terms.append("rowid <= ?")
+            values.append(selection.last + 1)
+        for column in ("stream", "member", "type"):
+            if (wanted := getattr(selection, column)) is not None:
+                terms.append(f"{column} = ?")
+                values.append(wanted)
+        found = self._cursor.execute(f"{_ROWS} WHERE {' AND '.join(terms)} ORDER BY rowid LIMIT ?", [*values, limit])
+        return [Row(*row) for row in found]
 
-    def _find(self, names: Iterable[str]) -> dict[str, int]:
-        """The numbers of those names that have one."""
-        numbers: dict[str, int] = {}
-        missing = []
+    def _stream_positions(self, names: Sequence[str]) -> dict[str, list[int]]:
+        found = self._index.all_positions(names)
         for name in names:
-            number = self._known.get(name) or self._fresh.get(name)
-            if number is None:
-                missing.append(name)
-            else:
-                numbers[name] = number
-        found = dict(self._among("SELECT name, number FROM names WHERE name IN (%s)", missing))
-        self._fresh.update(found)
-        numbers.update(found)
-        return numbers
-
-    def _number_all(self, batch: Batch) -> dict[str | None, int]:
-        """The numbers of all names in a batch, new ones given and written."""
-        wanted: dict[str | None, None] = {}  # a dict, since it keeps the order of first mention
-        for row in batch.rows:
-            wanted[row[1]] = wanted[row[3]] = wanted[row[4]] = None
-        for source, _, _ in batch.ids:
-            wanted[source] = None
-        names = [name for name in wanted if name is not None]
-        numbers = self._find(names)
-        if new := [name for name in names if name not in numbers]:
-            (last,) = self._cursor.execute("SELECT coalesce(max(number), 0) FROM names").fetchone()
-            given = {name: number for number, name in enumerate(new, last + 1)}
-            self._cursor.executemany("INSERT INTO names (name, number) VALUES (?, ?)", given.items())
-            self._fresh.update(given)
-            numbers.update(given)
-        return dict(numbers.items())
+            known = found.get(name, [])
+            last = known[-1] if known else -1
+            if newer := [position for position in self._tail.of_stream(name) if position > last]:
+                found[name] = known + newer
+        return found
 
     def keep_checkpoint(self, size: int, note: bytes) -> None:
         """Keep a signed checkpoint, unless there is one of that size."""
-        self._cursor.execute("INSERT INTO checkpoints VALUES (?, ?) ON CONFLICT DO NOTHING", (size, note))
+        sql = "INSERT INTO checkpoints SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM checkpoints WHERE size = ?1)"
+        self._cursor.execute(sql, (size, note))
 
 
-_ROWS = """
-    SELECT entries.rowid - 1, streams.name, version, types.name, members.name, member_version, entry
-    FROM entries
-    LEFT JOIN names AS streams ON streams.number = stream
-    LEFT JOIN names AS types ON types.number = type
-    LEFT JOIN names AS members ON members.number = member
-"""
-"""Rows with their names; left joins, so that a row whose columns were altered is still shown, and can be audited."""
+_PLACED = "SELECT rowid - 1, stream, version, member, member_version, source, id FROM entries"
+_ROWS = "SELECT rowid - 1, stream, version, type, member, member_version, entry, source, id FROM entries"
 
 
-def _where(selection: Selection) -> tuple[str, str, list[Any]]:
-    """Conditions, order and values of a selection, phrased so that its narrowest index serves it in order.
-
-    Within a stream or a member the versions stand in the order of positions; ``+`` keeps the planner on that index.
-    """
-    narrow = selection.stream is not None or selection.member is not None
-    plus = "+" if narrow else ""
-    terms = [f"{plus}entries.rowid >= ?"]
-    values: list[Any] = [selection.first + 1]
-    if selection.last is not None:
-        terms.append(f"{plus}entries.rowid <= ?")
-        values.append(selection.last + 1)
-    for column in ("stream", "member", "type"):
-        if (wanted := getattr(selection, column)) is not None:
-            term = f"{column} = (SELECT number FROM names WHERE name = ?)"  # noqa: S608 - the columns are named above
-            terms.append(plus + term if column == "type" else term)
-            values.append(wanted)
-    order = "version" if selection.stream is not None else "member_version" if narrow else "entries.rowid"
-    return " AND ".join(terms), order, values
+def _matches(row: Row, selection: Selection) -> bool:
+    """Whether a row that one column's index found is of the selection in all its columns."""
+    wanted = (selection.stream, selection.member, selection.type)
+    return all(
+        want is None or want == have for want, have in zip(wanted, (row.stream, row.member, row.type), strict=True)
+    )
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -353,8 +410,8 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise StoreError(
-            f"the database failed: {error}", advice="see that the disk has room and no program holds a lock"
-        ) from error
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise StoreLocked(f"the database failed: {error}", advice="see which program holds the lock") from error
+        raise StoreError(f"the database failed: {error}", advice="see that the disk has room and is sound") from error
     except (sqlite3.Error, PersistenceError) as error:  # the library's pool wraps what it meets in its own
         raise StoreError(f"the database failed: {error}", advice="audit the ledger before appending again") from error

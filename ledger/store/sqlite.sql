@@ -11,31 +11,29 @@ CREATE TABLE head (
     epoch INTEGER NOT NULL
 );
 
--- Streams, members, types and sources by number: numbers keep the indexes narrow, and those of new streams in order.
-CREATE TABLE names (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-
+-- What finds an entry again stands in columns, which are indexed in a file of their own (sqlite_index.sql).
 CREATE TABLE entries (
     rowid INTEGER PRIMARY KEY,
-    stream INTEGER NOT NULL,
+    stream TEXT NOT NULL,
     version INTEGER NOT NULL,
-    type INTEGER NOT NULL,
-    member INTEGER,
+    type TEXT NOT NULL,
+    member TEXT,
     member_version INTEGER,
-    entry BLOB NOT NULL
+    source TEXT,
+    id TEXT,
+    entry BLOB NOT NULL  -- last, since what stands behind a long value is slow to reach
 );
-CREATE UNIQUE INDEX entries_by_stream ON entries (stream, version);
-CREATE UNIQUE INDEX entries_by_member ON entries (member, member_version) WHERE member IS NOT NULL;
-CREATE INDEX entries_by_type ON entries (type);
-
-CREATE TABLE ids (source INTEGER, id TEXT, position INTEGER NOT NULL, PRIMARY KEY (source, id)) WITHOUT ROWID;
 
 CREATE TABLE disclosures (rowid INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
 
--- The member of an event about nobody is 0, which is no name's number.
+-- The row of a key is that of the first entry with disclosures under it, so that a stream's index finds it.
 CREATE TABLE data_keys (
-    stream INTEGER, member INTEGER, epoch INTEGER NOT NULL, wrapped BLOB NOT NULL,
-    PRIMARY KEY (stream, member)
-) WITHOUT ROWID;
+    rowid INTEGER PRIMARY KEY,
+    stream TEXT NOT NULL,
+    member TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    wrapped BLOB NOT NULL
+);
 
 CREATE TABLE tiles (level INTEGER, number INTEGER, hashes BLOB NOT NULL, PRIMARY KEY (level, number));
 
@@ -43,24 +41,12 @@ CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note BLOB NOT NULL);
 
 -- The recorder library reads its own column names.
 CREATE VIEW stored_events AS
-    SELECT entries.rowid AS rowid, streams.name AS originator_id, version AS originator_version,
-        types.name AS topic, entry AS state
-    FROM entries
-    JOIN names AS streams ON streams.number = entries.stream
-    JOIN names AS types ON types.number = entries.type;
+    SELECT rowid, stream AS originator_id, version AS originator_version, type AS topic, entry AS state FROM entries;
 
 CREATE TRIGGER entries_stay BEFORE UPDATE ON entries
     BEGIN SELECT RAISE(ABORT, 'entries are immutable'); END;
 CREATE TRIGGER entries_remain BEFORE DELETE ON entries
     BEGIN SELECT RAISE(ABORT, 'entries are immutable'); END;
-CREATE TRIGGER names_stay BEFORE UPDATE ON names
-    BEGIN SELECT RAISE(ABORT, 'names are immutable'); END;
-CREATE TRIGGER names_remain BEFORE DELETE ON names
-    BEGIN SELECT RAISE(ABORT, 'names are immutable'); END;
-CREATE TRIGGER ids_stay BEFORE UPDATE ON ids
-    BEGIN SELECT RAISE(ABORT, 'ids are immutable'); END;
-CREATE TRIGGER ids_remain BEFORE DELETE ON ids
-    BEGIN SELECT RAISE(ABORT, 'ids are immutable'); END;
 CREATE TRIGGER disclosures_stay BEFORE UPDATE ON disclosures
     BEGIN SELECT RAISE(ABORT, 'disclosures are kept or deleted, never changed'); END;
 CREATE TRIGGER tiles_grow BEFORE UPDATE ON tiles
@@ -75,6 +61,29 @@ CREATE TRIGGER checkpoints_remain BEFORE DELETE ON checkpoints
     BEGIN SELECT RAISE(ABORT, 'checkpoints are immutable'); END;
 CREATE TRIGGER head_grows BEFORE UPDATE ON head
     WHEN NEW.one <> OLD.one OR NEW.size < OLD.size
+        OR NEW.size = OLD.size AND (NEW.leaf <> OLD.leaf OR NEW.recorded <> OLD.recorded)
     BEGIN SELECT RAISE(ABORT, 'the head only moves on'); END;
 CREATE TRIGGER head_remains BEFORE DELETE ON head
+    BEGIN SELECT RAISE(ABORT, 'the head only moves on'); END;
+CREATE TRIGGER meta_stays BEFORE UPDATE ON meta
+    BEGIN SELECT RAISE(ABORT, 'meta is immutable'); END;
+CREATE TRIGGER meta_remains BEFORE DELETE ON meta
+    BEGIN SELECT RAISE(ABORT, 'meta is immutable'); END;
+
+-- REPLACE deletes rows without firing delete triggers, so what exists is also refused as new.
+CREATE TRIGGER entries_are_new BEFORE INSERT ON entries
+    WHEN NEW.rowid <= (SELECT size FROM head)
+    BEGIN SELECT RAISE(ABORT, 'entries are immutable'); END;
+CREATE TRIGGER disclosures_are_new BEFORE INSERT ON disclosures
+    WHEN NEW.rowid <= (SELECT size FROM head)
+    BEGIN SELECT RAISE(ABORT, 'disclosures are kept or deleted, never changed'); END;
+CREATE TRIGGER tiles_are_new_or_grow BEFORE INSERT ON tiles
+    WHEN EXISTS (SELECT 1 FROM tiles WHERE level = NEW.level AND number = NEW.number
+        AND substr(NEW.hashes, 1, length(hashes)) <> hashes)
+    BEGIN SELECT RAISE(ABORT, 'a tile only grows'); END;
+CREATE TRIGGER checkpoints_are_new BEFORE INSERT ON checkpoints
+    WHEN EXISTS (SELECT 1 FROM checkpoints WHERE size = NEW.size AND note <> NEW.note)
+    BEGIN SELECT RAISE(ABORT, 'checkpoints are immutable'); END;
+CREATE TRIGGER head_is_one BEFORE INSERT ON head
+    WHEN EXISTS (SELECT 1 FROM head)
     BEGIN SELECT RAISE(ABORT, 'the head only moves on'); END;

@@ -55,7 +55,7 @@ class Follower:
         with self._lock:
             thread, subscriptions = self._thread, list(self._subscriptions)
         for subscription in subscriptions:
-            subscription.stop()
+            subscription.end()
         if thread is not None:
             thread.join()
 
@@ -96,6 +96,11 @@ class SQLiteSubscription(ListenNotifySubscription[ApplicationRecorder]):
     def wake(self) -> None:
         """Read again."""
         self._has_been_notified.set()
+
+    def end(self) -> None:
+        """Stop, and wait until nothing is read for this subscription any more."""
+        self.stop()
+        self._pull_thread.join()
 
     def stop(self) -> None:
         """End the iteration. Idempotent."""

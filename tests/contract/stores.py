@@ -15,7 +15,7 @@ from typing import Any
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from ledger.errors import StoreError
-from ledger.store.protocol import Batch, Head, Row, Store
+from ledger.store.protocol import Batch, Head, Row, Selection, Store
 from ledger.store.sqlite import SQLiteStore
 
 ORIGIN = "ledger.example/contract"
@@ -29,6 +29,7 @@ class RawInserts:
         try:
             with self.writing() as writes:
                 head = writes.head()
+                self._refuse_doubles(writes, stored_events)
                 rows = [
                     Row(
                         position,
@@ -43,7 +44,8 @@ class RawInserts:
                 ]
                 writes.write(Batch(rows=rows, head=head._replace(size=head.size + len(rows))))
         except StoreError as error:
-            if isinstance(error.__cause__, self.integrity_error):
+            refusals = (self.integrity_error, IntegrityError)
+            if isinstance(error.__cause__, refusals) or "can't follow" in str(error):
                 raise IntegrityError(error) from error
             raise
         return [row.position + 1 for row in rows]
@@ -51,6 +53,12 @@ class RawInserts:
 
 class RawSQLiteStore(RawInserts, SQLiteStore):
     integrity_error = sqlite3.IntegrityError
+
+    def _refuse_doubles(self, writes: Any, stored_events: Sequence[StoredEvent]) -> None:
+        """What the library leaves to a unique key, the log decides before it writes; so the adapter has to."""
+        taken = {(row.stream, row.version) for row in writes.rows(Selection(), limit=1_000_000)}
+        if any((str(event.originator_id), event.originator_version) in taken for event in stored_events):
+            raise IntegrityError
 
 
 class SQLiteKind:
@@ -91,7 +99,8 @@ def leaf(position: int) -> bytes:
 def row(position: int, stream: str, version: int, kind: str = "t.a", member: tuple[str, int] | None = None) -> Row:
     """A row whose entry says what it is; a store never reads it."""
     name, member_version = member or (None, None)
-    return Row(position, stream, version, kind, name, member_version, f"entry {position} of {stream}".encode())
+    entry = f"entry {position} of {stream}".encode()
+    return Row(position, stream, version, kind, name, member_version, entry, "urn:test", f"id-{position}")
 
 
 def head(size: int) -> Head:
@@ -100,7 +109,11 @@ def head(size: int) -> Head:
 
 def write(store: Store, rows: Sequence[Row], **parts: Any) -> None:
     """One transaction that appends ``rows``, each with an id of its own, and moves the head."""
-    ids = parts.pop("ids", [("urn:test", f"id-{one.position}", one.position) for one in rows])
+    ids = {position: (source, event_id) for source, event_id, position in parts.pop("ids", [])}
     with store.writing() as writes:
         size = writes.head().size + len(rows)
-        writes.write(Batch(rows=list(rows), ids=ids, head=head(size), **parts))
+        named = [
+            one._replace(source=ids[one.position][0], id=ids[one.position][1]) if one.position in ids else one
+            for one in rows
+        ]
+        writes.write(Batch(rows=named, head=head(size), **parts))

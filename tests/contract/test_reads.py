@@ -161,9 +161,9 @@ def test_member_versions_are_the_highest_and_leave_out_the_unknown(filled):
 
 def test_a_transaction_finds_what_it_has_written_itself(store):
     with store.writing() as writes:
-        writes.write(Batch([row(0, "reservation:R-1", 1, "t.a", ("M-1", 1))], [("urn:test", "a", 0)], head=head(1)))
+        writes.write(Batch([row(0, "reservation:R-1", 1, "t.a", ("M-1", 1))], head=head(1)))
         assert writes.head() == head(1)
-        assert writes.find_ids([("urn:test", "a")]) == {("urn:test", "a"): 0}
+        assert writes.find_ids([("urn:test", "id-0")]) == {("urn:test", "id-0"): 0}
         assert list(writes.streams(["reservation:R-1"])) == ["reservation:R-1"]
         assert writes.member_versions(["M-1"]) == {"M-1": 1}
         assert len(writes.rows(Selection(stream="reservation:R-1"))) == 1
@@ -181,16 +181,21 @@ def test_disclosures_are_found_by_position_however_many_are_asked_for(store):
 
 def test_data_keys_are_kept_by_member_and_stream_and_nobody_is_a_member_too(store):
     keys = [
-        WrappedKey("M-1", "reservation:R-1", 1, b"one"),
-        WrappedKey("", "reservation:R-1", 1, b"two"),
-        WrappedKey("M-1", "reservation:R-2", 2, b"three"),
-        WrappedKey("M-unseen", "reservation:R-unseen", 2, b"four"),
+        WrappedKey(0, "M-1", "reservation:R-1", 1, b"one"),
+        WrappedKey(1, "", "reservation:R-1", 1, b"two"),
+        WrappedKey(2, "M-1", "reservation:R-2", 2, b"three"),
+        WrappedKey(3, "M-unseen", "reservation:R-unseen", 2, b"four"),
     ]
-    write(store, [row(0, "reservation:R-1", 1, "t.a", ("M-1", 1)), row(1, "reservation:R-2", 1)], keys=keys[:3])
-    write(store, [row(2, "reservation:R-unseen", 1, "t.a", ("M-unseen", 1))], keys=keys[3:])
-    pairs = [key[:2] for key in keys]
+    first = [
+        row(0, "reservation:R-1", 1, "t.a", ("M-1", 1)),
+        row(1, "reservation:R-1", 2),
+        row(2, "reservation:R-2", 1),
+    ]
+    write(store, first, keys=keys[:3])
+    write(store, [row(3, "reservation:R-unseen", 1, "t.a", ("M-unseen", 1))], keys=keys[3:])
+    pairs = [(key.member, key.stream) for key in keys]
     with store.reading() as reads:
-        assert reads.data_keys(pairs) == {key[:2]: key for key in keys}
+        assert reads.data_keys(pairs) == dict(zip(pairs, keys, strict=True))
         assert reads.data_keys([("", "reservation:R-2"), ("M-2", "reservation:R-1"), ("M-1", "")]) == {}
 
 

@@ -143,7 +143,7 @@ def test_following_and_paging_walk_the_entries_and_sort_nothing(log):
     store = log.store
     asked = [
         ("SELECT rowid, * FROM stored_events WHERE rowid>? ORDER BY rowid LIMIT ?", (5, 500)),
-        (store.select_events_statement + "ORDER BY originator_version ASC", ("reservation:R-1",)),
+        ("SELECT * FROM entries WHERE rowid IN (?, ?)", (5, 7)),
     ]
     connection = sqlite3.connect(store.path)
     try:
@@ -239,9 +239,7 @@ def test_a_query_that_fails_while_reading_is_a_store_error(log):
 @pytest.mark.parametrize(
     "sql",
     [
-        "REPLACE INTO entries SELECT rowid, stream, version, type, member, member_version, x'00' FROM entries LIMIT 1",
-        "REPLACE INTO entries SELECT 99, stream, version, type, NULL, NULL, x'00' FROM entries LIMIT 1",
-        "REPLACE INTO ids SELECT source, id, 99 FROM ids LIMIT 1",
+        "REPLACE INTO entries SELECT rowid, stream, 1, type, NULL, NULL, source, id, x'00' FROM entries LIMIT 1",
         "REPLACE INTO tiles SELECT level, number, x'00' FROM tiles LIMIT 1",
         "REPLACE INTO checkpoints SELECT size, x'00' FROM checkpoints LIMIT 1",
         "REPLACE INTO head SELECT 1, 0, leaf, recorded, epoch FROM head",

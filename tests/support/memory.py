@@ -63,7 +63,7 @@ class Memory:
             if changes and position in changes:
                 changes[position](made)
             found = (event["stream"], seal["version"], event["type"], event.get("member"), seal.get("member_version"))
-            self.entries.append(Row(position, *found, canonical(made)))
+            self.entries.append(Row(position, *found, canonical(made), event["source"], event["id"]))
             prev = leaf(self.entries[-1].entry).hex()
         self.refit()
 

@@ -51,7 +51,7 @@ def stored(reads, data_keys, event, position=0):
     pair = pair_of(entry.decode(raw).event)
     key = data_keys.load(reads, [pair]).get(pair)
     if key is None:
-        key, reads.wrapped[pair] = data_keys.create(pair, 1)
+        key, reads.wrapped[pair] = data_keys.create(pair, 1, 0)
     if prepared.disclosures:
         bound_to = privacy.associated(ORIGIN, prepared.source, prepared.id, prepared.names)
         reads.sealed[position] = privacy.seal(key, prepared.disclosures, bound_to)
@@ -59,7 +59,7 @@ def stored(reads, data_keys, event, position=0):
 
 
 def test_a_stored_key_opens_for_another_who_has_the_folder(data_keys, reads, keys):
-    key, reads.wrapped[PAIR] = data_keys.create(PAIR, 1)
+    key, reads.wrapped[PAIR] = data_keys.create(PAIR, 1, 0)
     again = DataKeys(keys, ORIGIN).load(reads, [PAIR])[PAIR]
     assert again.decrypt(bytes(12), key.encrypt(bytes(12), b"secret", b""), b"") == b"secret"
 
@@ -69,7 +69,7 @@ def test_a_pair_without_a_key_is_left_out(data_keys, reads):
 
 
 def test_the_store_is_asked_once_until_all_is_forgotten(data_keys, reads):
-    _, reads.wrapped[PAIR] = data_keys.create(PAIR, 1)
+    _, reads.wrapped[PAIR] = data_keys.create(PAIR, 1, 0)
     data_keys.load(reads, [PAIR])
     assert reads.asked == []
     data_keys.forget()
@@ -79,7 +79,7 @@ def test_the_store_is_asked_once_until_all_is_forgotten(data_keys, reads):
 
 
 def test_a_forgotten_key_that_was_never_stored_is_gone(data_keys, reads):
-    data_keys.create(PAIR, 1)
+    data_keys.create(PAIR, 1, 0)
     data_keys.forget()
     assert data_keys.load(reads, [PAIR]) == {}
 
@@ -88,7 +88,7 @@ def test_a_full_cache_drops_the_oldest_and_answers_all_the_same(data_keys, reads
     monkeypatch.setattr(ledger_datakeys, "CACHED_KEYS", 20)
     pairs = [(f"M-{n}", "s:1") for n in range(50)]
     for pair in pairs:
-        _, reads.wrapped[pair] = data_keys.create(pair, 1)
+        _, reads.wrapped[pair] = data_keys.create(pair, 1, 0)
     assert len(data_keys._opened) <= 20
     assert pairs[-1] in data_keys._opened
     assert set(data_keys.load(reads, pairs)) == set(pairs)
@@ -98,7 +98,7 @@ def test_a_full_cache_drops_the_oldest_and_answers_all_the_same(data_keys, reads
 @pytest.mark.parametrize("field", ["member", "stream", "epoch", "wrapped"])
 def test_a_wrapped_key_moved_to_another_place_does_not_open(data_keys, reads, keys, field):
     write_private(keys.folder / "epoch-000002.key", (keys.folder / "epoch-000001.key").read_bytes())
-    _, wrapped = data_keys.create(PAIR, 1)
+    _, wrapped = data_keys.create(PAIR, 1, 0)
     other = {"member": "M-2", "stream": "reservation:R-2", "epoch": 2, "wrapped": wrapped.wrapped[:-1] + b"\0"}[field]
     reads.wrapped[PAIR] = wrapped._replace(**{field: other})
     with pytest.raises(StoreError, match="does not open"):
@@ -106,7 +106,7 @@ def test_a_wrapped_key_moved_to_another_place_does_not_open(data_keys, reads, ke
 
 
 def test_a_key_of_a_destroyed_epoch_is_left_out_but_one_that_is_damaged_is_a_fault(data_keys, reads, keys):
-    _, reads.wrapped[PAIR] = data_keys.create(PAIR, 1)
+    _, reads.wrapped[PAIR] = data_keys.create(PAIR, 1, 0)
     path = keys.folder / "epoch-000001.key"
     content = path.read_bytes()
     path.chmod(0o644)

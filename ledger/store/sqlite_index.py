@@ -1,0 +1,264 @@
+"""The index of a SQLite ledger: finds entries by stream, member, type and id, off the path of appends.
+
+Owns ``index.db`` beside the ledger's file. It is a cache: made from the columns of the entries by a few statements over
+thousands of them at a time, which write far less than four index pages an append would, and run without Python's
+interpreter lock. It lags; whoever needs it up to a position brings it there with ``catch_up``. Lost, stale or of
+another history, it is made anew. Invariant: it holds all entries below ``size()``, and none twice. Never writes to the
+ledger.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from ledger.errors import StoreError
+from ledger.store.sqlite_pool import ReadingPool
+
+Column = Literal["stream", "member", "type"]
+SCHEMA_VERSION = "1"
+LOCK_TIMEOUT = 30
+PASS = 32_768
+"""Entries that one transaction indexes at most: some tenths of a second."""
+ADVICE = "audit the ledger; if it is sound, stop all that use it and delete index.db beside it: it is made anew"
+_PARAMETERS = 500
+"""Values bound to one IN (...) list: far below SQLite's limit, and one cached statement for full lists."""
+
+_NAMES = """
+    INSERT OR IGNORE INTO names (name)
+    SELECT stream FROM log.entries WHERE rowid > :low AND rowid <= :high
+    UNION SELECT member FROM log.entries WHERE rowid > :low AND rowid <= :high AND member IS NOT NULL
+    UNION SELECT type FROM log.entries WHERE rowid > :low AND rowid <= :high
+    UNION SELECT source FROM log.entries WHERE rowid > :low AND rowid <= :high AND source IS NOT NULL
+"""
+_COLUMN = """
+    INSERT INTO by_{0} SELECT number, entries.rowid - 1 FROM log.entries CROSS JOIN names ON name = {0}
+    WHERE entries.rowid > :low AND entries.rowid <= :high ORDER BY 1, 2
+"""
+_IDS = """
+    INSERT INTO ids SELECT number, id, entries.rowid - 1 FROM log.entries CROSS JOIN names ON name = source
+    WHERE entries.rowid > :low AND entries.rowid <= :high ORDER BY 1, 2
+"""
+
+
+class Index:
+    """The index of one ledger file. Safe for use from several threads and processes."""
+
+    def __init__(self, ledger: Path) -> None:
+        """Open the index of ``ledger``, empty if there was none or if it was stale. Raises ``StoreError``."""
+        self._ledger = ledger
+        self.path = ledger.with_name("index.db")
+        self._lock = threading.Lock()  # guards the builder
+        self._builder = sqlite3.connect(
+            f"file:{_quoted(self.path)}", uri=True, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._builder.execute("PRAGMA journal_mode = WAL")
+            self._builder.execute("PRAGMA synchronous = NORMAL")  # a lost commit is indexed again
+            self._builder.execute("ATTACH DATABASE ? AS log", (f"file:{_quoted(self._ledger)}?mode=ro",))
+            self.check()
+        except sqlite3.Error as error:
+            self._builder.close()
+            raise StoreError(f"{self.path} is no usable index: {error}", advice=ADVICE) from error
+        self._reader = ReadingPool(str(self.path), lock_timeout=LOCK_TIMEOUT)
+
+    # --- Making ------------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """See that the file is an index of this version over this very history; if not, empty it.
+
+        It is emptied in place, under SQLite's own lock, since another process may have it open.
+        """
+        with self._lock, self._transaction() as cursor:
+            try:
+                schema, size, last = cursor.execute("SELECT schema, size, last FROM state").fetchone()
+                usable = schema == SCHEMA_VERSION and last == _last(cursor, size)
+            except sqlite3.OperationalError:  # no such table or column
+                usable = False
+            if not usable:
+                self._empty(cursor)
+
+    def _empty(self, cursor: sqlite3.Cursor) -> None:
+        tables = cursor.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'").fetchall()
+        for (table,) in tables:
+            cursor.execute(f"DROP TABLE main.{table}")
+        schema = resources.files("ledger.store").joinpath("sqlite_index.sql").read_text(encoding="utf-8")
+        for statement in schema.split(";"):
+            cursor.execute(statement)
+        cursor.execute("INSERT INTO state VALUES (1, ?, 0, NULL)", (SCHEMA_VERSION,))
+
+    def catch_up(self, size: int) -> int:
+        """Index the entries below ``size``; return the size that the index then has, which may be larger.
+
+        Raises ``StoreError`` when two entries have one id or the database fails.
+        """
+        with self._lock:
+            reached = self.size()
+            while reached < size:
+                reached = self._index_some(size)
+            return reached
+
+    def _index_some(self, size: int) -> int:
+        """One transaction: the next ``PASS`` entries. Others at it are waited for; a crash leaves none of it."""
+        try:
+            with self._transaction() as cursor:
+                low = cursor.execute("SELECT size FROM state").fetchone()[0]
+                (end,) = cursor.execute("SELECT size FROM log.head").fetchone()
+                high: int = min(low + PASS, max(size, end))
+                if high > low:
+                    self._fill(cursor, {"low": low, "high": high})
+                return high
+        except sqlite3.Error as error:
+            raise StoreError(f"the index could not be brought up to date: {error}", advice=ADVICE) from error
+
+    def _fill(self, cursor: sqlite3.Cursor, span: dict[str, int]) -> None:
+        cursor.execute(_NAMES, span)
+        for column in ("stream", "member", "type"):
+            cursor.execute(_COLUMN.format(column), span)
+        cursor.execute(_IDS, span)
+        cursor.execute("UPDATE state SET size = ?, last = ?", (span["high"], _last(cursor, span["high"])))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Cursor]:
+        """The builder's transaction; commits on a clean exit, else leaves nothing."""
+        cursor = self._builder.cursor()
+        cursor.execute("BEGIN IMMEDIATE")
+        try:
+            yield cursor
+            cursor.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                cursor.execute("ROLLBACK")
+            raise
+        finally:
+            cursor.close()
+
+    # --- Finding -----------------------------------------------------------------------------------------------------
+
+    def size(self) -> int:
+        """How many entries are indexed, from position 0 on."""
+        with self._reading() as cursor:
+            size: int = cursor.execute("SELECT size FROM state").fetchone()[0]
+            return size
+
+    def positions(self, column: Column, name: str, first: int, last: int, limit: int) -> list[int]:
+        """The first ``limit`` positions in [first, last] whose ``column`` is ``name``, ascending."""
+        sql = (
+            f"SELECT position FROM by_{column} WHERE name = (SELECT number FROM names WHERE name = ?) "  # noqa: S608
+            "AND position >= ? AND position <= ? ORDER BY position LIMIT ?"
+        )
+        with self._reading() as cursor:
+            return [position for (position,) in cursor.execute(sql, (name, first, last, limit))]
+
+    def find_ids(self, source: str, ids: Sequence[str]) -> dict[str, int]:
+        """The positions of those ids of a source that are indexed."""
+        found: dict[str, int] = {}
+        with self._reading() as cursor:
+            number = cursor.execute("SELECT number FROM names WHERE name = ?", (source,)).fetchone()
+            for start in range(0, len(ids) if number else 0, _PARAMETERS):
+                part = ids[start : start + _PARAMETERS]
+                marks = ",".join("?" * len(part))
+                sql = f"SELECT id, position FROM ids WHERE source = ? AND id IN ({marks})"  # noqa: S608 - marks only
+                found.update(cursor.execute(sql, (*number, *part)))
+        return found
+
+    def all_positions(self, names: Sequence[str]) -> dict[str, list[int]]:
+        """All indexed positions of each named stream that has any, ascending."""
+        sql = "SELECT position FROM by_stream WHERE name = (SELECT number FROM names WHERE name = ?) ORDER BY position"
+        with self._reading() as cursor:
+            found = ((name, [position for (position,) in cursor.execute(sql, (name,))]) for name in names)
+            return {name: positions for name, positions in found if positions}
+
+    def last_positions(self, column: Column, names: Sequence[str]) -> dict[str, int]:
+        """The last indexed position of each name that has any."""
+        sql = f"SELECT max(position) FROM by_{column} WHERE name = (SELECT number FROM names WHERE name = ?)"  # noqa: S608
+        with self._reading() as cursor:
+            found = ((name, cursor.execute(sql, (name,)).fetchone()[0]) for name in names)
+            return {name: position for name, position in found if position is not None}
+
+    def close(self) -> None:
+        """Release the connections. Idempotent."""
+        self._reader.close()
+        with self._lock:
+            self._builder.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Cursor]:
+        with self._reader.transaction(commit=False) as cursor:
+            plain = cursor.sqlite_cursor
+            plain.row_factory = None
+            try:
+                yield plain
+            except sqlite3.DatabaseError as error:
+                raise StoreError(f"the index is damaged: {error}", advice=ADVICE) from error
+
+
+def _last(cursor: sqlite3.Cursor, size: int) -> bytes | None:
+    """A digest of the last of ``size`` entries, which tells histories apart; None where there is none."""
+    row = cursor.execute("SELECT entry FROM log.entries WHERE rowid = ?", (size,)).fetchone()
+    return sha256(bytes(row[0])).digest() if row else None
+
+
+def _quoted(path: Path) -> str:
+    """A path for use in a ``file:`` URI (SQLite documentation, "URI Filenames")."""
+    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+class Indexer:
+    """The thread that keeps an index near the end of the log: in large passes under load, soon when it grows quiet."""
+
+    QUIET_SECONDS = 0.1
+    WORTH_A_PASS = 8_192
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._wanted = 0
+        self._changed = threading.Event()
+        self._closed = False
+        self._failure: Exception | None = None
+        self._lock = threading.Lock()  # guards the start of the thread
+        self._thread: threading.Thread | None = None
+        self.reached = 0
+        """The size that the index has reached, as far as this thread knows."""
+
+    def wake(self, size: int) -> None:
+        """Note that the log has grown to ``size``. Called by the one writer."""
+        self._wanted = size
+        self._changed.set()
+        with self._lock:
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._run, name="ledger-indexer", daemon=True)
+                self._thread.start()
+
+    def check(self) -> None:
+        """Raise what stopped the thread, if anything did: nothing may be appended that will not be found again."""
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        """Index what is left, and stop. Idempotent."""
+        with self._lock:
+            self._closed = True
+            thread, self._thread = self._thread, None
+        self._changed.set()
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._closed:
+                self._changed.wait()
+                self._changed.clear()
+                while self._wanted - self.reached < self.WORTH_A_PASS and not self._closed:
+                    if not self._changed.wait(self.QUIET_SECONDS):
+                        break
+                    self._changed.clear()
+                self.reached = self._index.catch_up(self._wanted)
+        except Exception as error:  # noqa: BLE001 - it is raised to the writer
+            self._failure = error
