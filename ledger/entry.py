@@ -21,14 +21,14 @@ NO_PREVIOUS = "0" * 64
 _SEAL = b',"seal":{'
 
 
-class Actor(Struct, frozen=True, forbid_unknown_fields=True):
+class Actor(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Who did what the event says: an opaque id, and the role they acted in."""
 
     id: str
     role: str
 
 
-class EventBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EventBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """The event as an entry holds it: what a caller claims. Fields stand in canonical order; absent ones are left out.
 
     ``data`` is the public part as canonical JSON; ``private`` maps each private field's name to its commitment.
@@ -58,7 +58,7 @@ class EventBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.private or {}
 
 
-class Seal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Seal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """What the ledger vouches for: who posted it, where it stands, and the leaf hash of the entry before it (hex)."""
 
     by: str
@@ -69,7 +69,7 @@ class Seal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     version: int
 
 
-class Entry(Struct, frozen=True, forbid_unknown_fields=True):
+class Entry(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Event and seal, read from an entry's bytes."""
 
     event: EventBody

@@ -80,7 +80,7 @@ LOCAL = Credential(
 SYSTEM = Credential(id="local", role="owner", actor="ledger", actor_role="system", actor_roles=frozenset({"system"}))
 
 
-class Prepared(Struct, kw_only=True):
+class Prepared(Struct, kw_only=True, gc=False):
     """A checked event, encoded and committed once, ready to be sealed. ``body`` is the event's canonical bytes.
 
     ``lifecycle_data`` is what the lifecycle reads of it; ``claims`` says which actor attributes the caller left open.
