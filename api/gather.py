@@ -1,10 +1,10 @@
 """Single events of many requests, gathered into groups for the writer.
 
 Owns the crossing between event loop and writer for requests of one event, which most are. Events that arrive while a
-group is being committed wait and go together as the next; one that finds nothing under way goes at once, with what
-arrived in the same turn of the loop. So the cost of a commit, of waking a thread and of waking the loop is shared.
-Each event still stands for itself: one that is refused takes no other with it. A waiter that is cancelled leaves its
-event alone: what was handed over is committed.
+group is being committed wait and go together as the next. A group goes as soon as a turn of the loop brings no more to
+it, so that an event which comes alone waits for nothing, and those that come in a rush share the cost of a commit, of
+waking a thread and of waking the loop. Each event still stands for itself: one that is refused takes no other with it.
+A waiter that is cancelled leaves its event alone: what was handed over is committed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ GROUP = 256
 """Events that are handed over at once, at most: their checking holds the loop for some milliseconds."""
 
 
+RUSH_SECONDS = 0.004
+"""How long a group that keeps growing is held, at most."""
+
+
 class _Waiting(NamedTuple):
     event: bytes | Raw
     credential: Credential
@@ -38,30 +42,44 @@ class Gathering:
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._waiting: list[_Waiting] = []
-        self._due = False
+        self._seen = 0  # of those waiting, how many the last turn knew
+        self._until = 0.0  # when the group goes in any case, by the loop's clock
+        self._turning = False
         self._flying = 0
 
     async def append(self, event: bytes | Raw, credential: Credential) -> Receipt:
         """Append one event; returns when it is durable. Raises as ``Log.append`` does, with index 0."""
         waiter: asyncio.Future[Receipt] = self._loop.create_future()
         self._waiting.append(_Waiting(event, credential, waiter))
-        if not self._due and not self._flying:
-            self._due = True
-            self._loop.call_soon(self._send)
+        if not self._turning and not self._flying:
+            self._begin()
         return await waiter
 
-    def _send(self) -> None:
-        """Hand over what waits, as one submission for each credential."""
-        self._due = False
+    def _begin(self) -> None:
+        self._turning = True
+        self._seen = 0
+        self._until = self._loop.time() + RUSH_SECONDS
+        self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Once a turn of the loop: hand the group over when it has stopped growing, is full, or was held long enough."""
+        count = len(self._waiting)
+        if self._seen < count < GROUP and self._loop.time() < self._until:
+            self._seen = count
+            self._loop.call_soon(self._turn)
+            return
+        self._turning = False
         group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
         by_credential: dict[str, list[_Waiting]] = {}
         for one in group:
             by_credential.setdefault(one.credential.id, []).append(one)
         for same in by_credential.values():
             self._submit(same)
-        if self._waiting and not self._flying:
-            self._due = True
-            self._loop.call_soon(self._send)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._waiting and not self._flying and not self._turning:
+            self._begin()
 
     def _submit(self, group: Sequence[_Waiting]) -> None:
         try:
@@ -74,8 +92,7 @@ class Gathering:
 
     def _arrived(self, group: Sequence[_Waiting], done: Future[list[Outcome]]) -> None:
         self._flying -= 1
-        if self._waiting and not self._flying:
-            self._send()  # first, so that the writer works while these answers are written
+        self._go_on()
         error = done.exception()
         if error is not None:
             _fail(group, error)

@@ -140,6 +140,7 @@ TABLE: dict[type[Exception], Kind] = {
     errors.Busy: Kind(503, "busy", "Too much is waiting"),
     errors.ReadOnly: Kind(503, "read-only", "The ledger takes no events now"),
     errors.ForkError: Kind(503, "fork", "The store holds another history than was signed"),
+    errors.StoreLocked: Kind(503, "store-locked", "Another program holds the store"),
     errors.StoreError: Kind(503, "store-failed", "The store failed"),
     errors.KeyFileError: Kind(503, "key-failed", "A key is unusable"),
     NotReached: Kind(504, "not-reached", "The position is not there yet"),

@@ -52,6 +52,7 @@ TABLE: dict[type[BaseException], ExitCode] = {
     errors.NotFound: ExitCode.NOT_FOUND,
     errors.Conflict: ExitCode.CONFLICT,
     errors.Busy: ExitCode.CONFLICT,
+    errors.StoreLocked: ExitCode.CONFLICT,
     errors.Denied: ExitCode.DENIED,
     errors.KeyFileError: ExitCode.DENIED,
     PermissionError: ExitCode.DENIED,

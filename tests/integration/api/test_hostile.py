@@ -102,7 +102,8 @@ def test_crooked_paths_lead_nowhere(server, target):
 @pytest.mark.parametrize(
     "query",
     ["limit=" + "9" * 4000, "after=-" + "9" * 30, "from=%00", "cursor=%ff%fe", "cursor=" + "A" * 5000,
-     "stream=reservation:%27%20OR%201=1--", "to=9999-12-31T23:59:59.999999999%2B00:00", "limit=1;drop", "%ff=%ff", "&&&==", "a=1" * 2000],
+     "stream=reservation:%27%20OR%201=1--", "to=9999-12-31T23:59:59.999999999%2B00:00", "limit=1;drop",
+     "%ff=%ff", "&&&==", "a=1" * 2000],
 )  # fmt: skip
 def test_crooked_queries_are_refused(server, query):
     with server.client() as client:

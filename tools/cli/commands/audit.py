@@ -21,7 +21,6 @@ from ledger.note import VerifierKey
 from ledger.signer import Signer
 from ledger.store.protocol import Store
 from ledger.store.sqlite import SQLiteStore
-from ledger.tiles import root_at
 from tools.cli import output
 from tools.cli.commands.proofs import FILE, read_file, read_keys
 from tools.cli.exit_codes import ExitCode
@@ -75,17 +74,9 @@ def _audit(
     settings: Settings, store: Store, keys: tuple[VerifierKey, ...], note: bytes | None, memory: Checkpoint | None
 ) -> Report:
     """Audit against the caller's checkpoint if there is one, and against the signer's memory if there is one."""
+    trusted = [checkpoint for checkpoint in (note, memory) if checkpoint is not None]
     with output.progress("audited", json=settings.json) as tick:
-        report = run_audit(store, keys, since=note or memory, progress=tick)
-        if report.ok and note is not None and memory is not None and not _extends(store, memory):
-            report = run_audit(store, keys, since=memory, progress=tick)
-    return report
-
-
-def _extends(store: Store, memory: Checkpoint) -> bool:
-    """Whether the tree, which was audited, has the remembered root at the remembered size."""
-    with store.reading() as reads:
-        return memory.size <= reads.head().size and root_at(reads.tile, memory.size) == memory.root
+        return run_audit(store, keys, since=trusted, progress=tick)
 
 
 def _show(settings: Settings, report: Report) -> None:
