@@ -20,7 +20,8 @@ Owns the names, fields and default advice of failures. Never formats them for HT
     ├── Busy                     the queue is full; try again
     ├── ReadOnly                 the ledger accepts no appends now
     ├── StoreError               the store failed or its content is unusable
-    │   └── StoreLocked          another program holds the database
+    │   ├── StoreLocked          another program holds the database
+    │   └── StoreUnreachable     the database server does not answer
     ├── KeyFileError             a key file is missing, damaged or readable by others
     └── VerificationError        bytes do not prove what they should
         ├── ProofError           an inclusion or consistency proof fails or does not parse
@@ -136,6 +137,10 @@ class StoreError(LedgerError):
 
 class StoreLocked(StoreError):
     """Another program holds the database's lock, and did not let go in time; nothing was written."""
+
+
+class StoreUnreachable(StoreError):
+    """The database server does not answer, or went away. If it was writing, the outcome is unknown: a retry tells."""
 
 
 class KeyFileError(LedgerError):

@@ -1,7 +1,8 @@
 """The log: one ledger as its users see it. Append, read, prove, sign, follow.
 
-Owns the ledger's folder (``ledger.db`` and ``keys/``) and brings its parts together: the store, the writer, the keys
-and the signer. The only way to append. Never parses HTTP or a command line, and never holds what it could read again.
+Owns the ledger's folder (``keys/``, and ``ledger.db`` unless its store is elsewhere) and brings its parts together:
+the store, the writer, the keys and the signer. The only way to append. Never parses HTTP or a command line, and never
+holds what it could read again.
 """
 
 from __future__ import annotations
@@ -23,19 +24,21 @@ from ledger.checkpoint import Checkpoint
 from ledger.credentials import Credentials
 from ledger.datakeys import DataKeys
 from ledger.entry import FORMAT_VERSION, decode
-from ledger.errors import Conflict, EventError, ForkError, NotFound
+from ledger.errors import Conflict, EventError, ForkError, NotFound, StoreUnreachable
 from ledger.event import LOCAL, SYSTEM, Credential, Prepared, prepare
 from ledger.flush import LEDGER_STREAM, Outcome, Receipt, Unit
 from ledger.keys import Keys, sync_folder
 from ledger.merkle import HASH_SIZE
 from ledger.note import VerifierKey
 from ledger.signer import Signer, check_consistent
+from ledger.store.opening import StoreURL, create_store, discard_store, open_store
 from ledger.store.protocol import PAGE, Head, Row, Selection, Store
-from ledger.store.sqlite import SQLiteStore
 from ledger.writer import Clock, Results, Writer
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 ORIGIN = re.compile(r"(?=.{1,255}\Z)[A-Za-z0-9._~-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
+REACH_SECONDS = 0.5
+"""Pause between a follower's attempts to reach a store that is away."""
 SIGN_SECONDS = 1.0
 """At most this much of a growing log is not yet covered by a signed checkpoint; nothing is signed while it rests."""
 
@@ -86,11 +89,14 @@ class Log:
     # --- Making and opening ------------------------------------------------------------------------------------------
 
     @classmethod
-    def create(cls, data: Path, name: str, origin: str, *, clock: Clock = system_clock) -> Created:
+    def create(
+        cls, data: Path, name: str, origin: str, *, store: StoreURL | None = None, clock: Clock = system_clock
+    ) -> Created:
         """Make a ledger ``name`` under the folder ``data``: keys, store, ``ledger.created``, an owner's key.
 
-        It is built aside and renamed into place, so that a crash leaves no half of one. Raises ``Conflict`` when the
-        name is taken, ``ValueError`` for a name or origin of another form.
+        The store is a file there, or a schema in the database at ``store``. The folder is built aside and renamed into
+        place, so that a crash leaves no half of one. Raises ``Conflict`` when the name is taken, ``ValueError`` for a
+        name or origin of another form, ``StoreError``.
         """
         if not NAME.fullmatch(name):
             raise ValueError(f"a ledger's name is 1 to 63 of a-z, 0-9, - and _, got {name!r}")
@@ -105,14 +111,19 @@ class Log:
             shutil.rmtree(aside)  # left by a crash; it never was a ledger
         aside.mkdir(mode=0o700)
         keys = Keys.create(aside / "keys", origin)
-        store = SQLiteStore.create(aside / "ledger.db", origin, Head(0, bytes(HASH_SIZE), "", keys.epochs()[-1]))
-        api_key = Credentials(keys.folder).issue("owner", "owner")
-        with cls(store, keys, clock=clock) as log:
-            log._append_created()
-        sync_folder(aside)
-        aside.rename(folder)
+        made = create_store(store, name, aside, origin, Head(0, bytes(HASH_SIZE), "", keys.epochs()[-1]))
+        try:
+            api_key = Credentials(keys.folder).issue("owner", "owner")
+            with cls(made, keys, clock=clock) as log:
+                log._append_created()
+            sync_folder(aside)
+            aside.rename(folder)
+        except BaseException:
+            made.close()
+            discard_store(store, name)
+            raise
         sync_folder(data)
-        return Created(cls.open(data, name, clock=clock), api_key)
+        return Created(cls.open(data, name, store=store, clock=clock), api_key)
 
     @classmethod
     def open(
@@ -120,26 +131,27 @@ class Log:
         data: Path,
         name: str,
         *,
+        store: StoreURL | None = None,
         clock: Clock = system_clock,
         accept_clock: bool = False,
         alarm: Callable[[str], None] = lambda message: None,
     ) -> Log:
-        """Open the ledger ``name`` under the folder ``data``.
+        """Open the ledger ``name`` under the folder ``data``, its store being there or in the database at ``store``.
 
         Raises ``NotFound`` when there is none, ``StoreError`` or ``KeyFileError`` when it is unusable.
         """
         folder = data / name
-        if not NAME.fullmatch(name) or not (folder / "ledger.db").is_file():
+        if not NAME.fullmatch(name) or not folder.is_dir():
             raise NotFound(
                 f"there is no ledger {name!r} in {data}", advice="make it with: continuity init NAME --origin ORIGIN"
             )
-        store = SQLiteStore(folder / "ledger.db")
+        opened = open_store(store, name, folder)
         try:
-            keys = Keys(folder / "keys", store.origin)
+            keys = Keys(folder / "keys", opened.origin)
         except BaseException:
-            store.close()
+            opened.close()
             raise
-        return cls(store, keys, clock=clock, accept_clock=accept_clock, alarm=alarm)
+        return cls(opened, keys, clock=clock, accept_clock=accept_clock, alarm=alarm)
 
     def close(self) -> None:
         """Commit what waits, sign the tree if it grew, and release everything. Idempotent."""
@@ -291,9 +303,21 @@ class Log:
 
     def follow(self, after: int = -1) -> Iterator[Row]:
         """Every row after a position, for ever: those there are, then new ones as they are committed, none missed."""
-        with self._store.subscribe(gt=after + 1) as subscription:
+        due = after + 1
+        with self._store.subscribe(gt=due) as subscription:
             for notification in subscription:
-                yield self.row(notification.id - 1)
+                while due < notification.id:  # what was committed since comes along
+                    rows = self._page_steadily(Selection(due))
+                    yield from rows
+                    due += len(rows)
+
+    def _page_steadily(self, selection: Selection) -> list[Row]:
+        """A page, as soon as the store can be reached."""
+        while True:
+            try:
+                return self.page(selection)
+            except StoreUnreachable:
+                time.sleep(REACH_SECONDS)
 
     # --- Proving -----------------------------------------------------------------------------------------------------
 

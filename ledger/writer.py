@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from msgspec import Struct
 
 from ledger.datakeys import DataKeys
-from ledger.errors import Busy, EventError, ForkError, LedgerError, ReadOnly, StoreError, StoreLocked
+from ledger.errors import Busy, EventError, ForkError, LedgerError, ReadOnly, StoreError, StoreLocked, StoreUnreachable
 from ledger.flush import Flush, Outcome, Unit
 from ledger.heads import Heads
 from ledger.merkle import HASH_SIZE
@@ -160,7 +160,7 @@ class Writer:
             self._forget()
             if isinstance(error, ForkError):
                 self.refuse(error)
-            elif len(requests) > 1 and not isinstance(error, ReadOnly | StoreLocked):
+            elif len(requests) > 1 and not isinstance(error, ReadOnly | StoreLocked | StoreUnreachable):
                 for request in requests:  # one of them may be the cause, and must not cost the others
                     self._flush([request])
                 return

@@ -1,13 +1,16 @@
-"""What every test may use: the profiles of hypothesis and the folder of shared vectors.
+"""What every test may use: the profiles of hypothesis, the folder of shared vectors, and PostgreSQL.
 
 Owns nothing of the domain: fixtures of a ledger, a store or a client stand in the conftest.py of their own folder.
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.postgres import Server, any_server
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -38,3 +41,17 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder of public vectors, ../shared, is not there")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server, started when the first test asks for it."""
+    with any_server() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: Server) -> Iterator[str]:
+    """The URL of a database of the test's own, as the administrator."""
+    with postgres.database() as url:
+        yield url

@@ -27,8 +27,9 @@ from ledger.errors import Conflict, NotFound, StoreError, StoreLocked
 from ledger.store.protocol import PAGE, Batch, Head, Row, Selection, WrappedKey
 from ledger.store.sqlite_index import ADVICE, Column, Index, Indexer
 from ledger.store.sqlite_pool import ReadingPool
-from ledger.store.sqlite_subscription import Follower, SQLiteSubscription
+from ledger.store.sqlite_subscription import FileFollower
 from ledger.store.sqlite_tail import GENERATION, Tail
+from ledger.store.subscription import WokenSubscription
 
 SCHEMA_VERSION = "1"
 LOCK_TIMEOUT = 30
@@ -54,7 +55,7 @@ class SQLiteStore(SQLiteApplicationRecorder):
         self._write_lock = threading.Lock()  # guards the two below
         self._writer: sqlite3.Connection | None = None
         self._tail: Tail | None = None
-        self._follower = Follower(path)
+        self._follower = FileFollower(path)
         try:
             meta = self._meta()
         except StoreError:
@@ -177,7 +178,7 @@ class SQLiteStore(SQLiteApplicationRecorder):
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
         """A subscription to entries with a notification id (position + 1) above ``gt``, from any process."""
-        return SQLiteSubscription(self, self._follower, gt, topics)
+        return WokenSubscription(self, self._follower, gt, topics)
 
     def close(self) -> None:
         """Release connections and threads. Idempotent."""

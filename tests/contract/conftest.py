@@ -6,9 +6,10 @@ from tests.contract.stores import KINDS
 
 
 @pytest.fixture(params=KINDS)
-def kind(request, tmp_path):
-    """How stores of this kind are made, in a folder of the test's own."""
-    return KINDS[request.param](tmp_path)
+def kind(request):
+    """How stores of this kind are made, in a folder or database of the test's own."""
+    kind = KINDS[request.param]
+    return kind(request.getfixturevalue(kind.place))
 
 
 @pytest.fixture

@@ -10,15 +10,18 @@ import sqlite3
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import psycopg
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from ledger.errors import StoreError
+from ledger.store.postgres import PostgresStore
 from ledger.store.protocol import Batch, Head, Row, Selection, Store
 from ledger.store.sqlite import SQLiteStore
 
 ORIGIN = "ledger.example/contract"
+SCHEMA = "ledger_contract"
 EMPTY = Head(0, bytes(32), "", 1)
 
 
@@ -61,9 +64,19 @@ class RawSQLiteStore(RawInserts, SQLiteStore):
             raise IntegrityError
 
 
+class RawPostgresStore(RawInserts, PostgresStore):
+    integrity_error = psycopg.IntegrityError
+
+    def _refuse_doubles(self, writes: Any, stored_events: Sequence[StoredEvent]) -> None:
+        """Its unique keys do."""
+
+
 class SQLiteKind:
     """SQLite stores in one folder."""
 
+    place = "tmp_path"
+    words: ClassVar = {"key": "rowid", "zero": "x'00'", "zeros": "zeroblob(64)"}
+    """How its SQL says what differs from one database to the other."""
     refusal = sqlite3.IntegrityError
     """What the database raises when a trigger refuses a change."""
 
@@ -89,7 +102,34 @@ class SQLiteKind:
             connection.close()
 
 
-KINDS = {"sqlite": SQLiteKind}
+class PostgresKind:
+    """PostgreSQL stores in one schema of one database."""
+
+    place = "database"
+    words: ClassVar = {"key": "position", "zero": r"'\x00'", "zeros": r"decode(repeat('00', 64), 'hex')"}
+    refusal = psycopg.errors.RestrictViolation
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def create(self, head: Head = EMPTY) -> Store:
+        return PostgresStore.create(self.url, SCHEMA, ORIGIN, head)
+
+    def create_raw(self) -> RawPostgresStore:
+        return RawPostgresStore.create(self.url, SCHEMA, ORIGIN, EMPTY)
+
+    def open(self) -> Store:
+        return PostgresStore(self.url, SCHEMA)
+
+    def execute(self, sql: str) -> list[Any]:
+        """Run a statement as the owner, on a connection that is none of the store's, and commit it."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute(f"SET search_path = {SCHEMA}")
+            cursor = connection.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+
+KINDS = {"sqlite": SQLiteKind, "postgresql": PostgresKind}
 
 
 def leaf(position: int) -> bytes:

@@ -1,0 +1,150 @@
+"""Connections to PostgreSQL: the recorder library's pool, with the sessions that a ledger needs.
+
+Owns the settings of each session (durable commits, bounded waits, plans by index), the retry of a connection that has
+gone stale, and the translation of the driver's errors. Never shows a connection URL: it may hold a password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+import psycopg_pool
+from eventsourcing.persistence import PersistenceError
+from eventsourcing.postgres import PostgresDatastore
+from psycopg import Connection, errors
+from psycopg.rows import DictRow, dict_row
+
+from ledger.errors import StoreError, StoreLocked, StoreUnreachable
+
+LOCK_TIMEOUT = 30
+"""Seconds that a writer waits for another's transaction."""
+IDLE_TIMEOUT = 60
+"""Seconds after which the server ends a transaction whose program stands still, so that it can't hold the head."""
+CONNECT_TIMEOUT = 5
+WAIT = 10
+"""Seconds to wait for a connection, while the server restarts or all of the pool are in use."""
+POOL = 10
+"""Connections of one opened ledger, at most; one is kept open."""
+
+SESSION = """
+    SELECT set_config('lock_timeout', %s, false),
+        set_config('idle_in_transaction_session_timeout', %s, false),
+        set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false),
+        set_config('enable_seqscan', 'off', false),
+        set_config('enable_hashjoin', 'off', false),
+        set_config('enable_mergejoin', 'off', false),
+        set_config('jit', 'off', false),
+        set_config('plan_cache_mode', 'force_generic_plan', false)
+"""
+"""Every statement of ours has its index: planned once, never by statistics that a growing table has outrun."""
+
+
+class LedgerDatastore(PostgresDatastore):
+    """The library's datastore for one schema, made from a connection URL."""
+
+    def __init__(self, url: str, schema: str) -> None:
+        super().__init__(
+            "",
+            "",
+            "",
+            "",
+            "",
+            connect_timeout=WAIT,
+            idle_in_transaction_session_timeout=IDLE_TIMEOUT,
+            pool_size=1,
+            max_overflow=POOL - 1,
+            lock_timeout=LOCK_TIMEOUT,
+            schema=schema,
+            originator_id_type="text",
+        )
+        # The constructor takes a few parts only; a URL may also name certificates, several hosts or a service.
+        self.pool.conninfo = url
+        self.pool.kwargs = {"row_factory": dict_row, **CONNECTION}
+
+    def after_connect_func(self) -> Callable[[Connection[Any]], None]:
+        """What prepares a new connection."""
+        return prepare_session
+
+    def register_type_adapters(self) -> None:
+        """None: the composite types are of the library's insert, which is closed."""
+
+    @contextmanager
+    def begun(self, begin: Callable[[Connection[DictRow]], Any]) -> Iterator[tuple[Connection[DictRow], Any]]:
+        """A connection on which ``begin`` has just succeeded, with its result; the transaction's end is the caller's.
+
+        A connection that the server has dropped since its last use shows itself here, before anything is done on it,
+        and another is taken.
+        """
+        self.pool.open()
+        connection, result = self._begin(begin)
+        try:
+            yield connection, result
+        finally:
+            self.pool.putconn(connection)
+
+    def _begin(self, begin: Callable[[Connection[DictRow]], Any]) -> tuple[Connection[DictRow], Any]:
+        for stale in range(POOL, -1, -1):
+            connection = self.pool.getconn()
+            try:
+                return connection, begin(connection)
+            except BaseException as error:
+                lost = connection.closed
+                with suppress(psycopg.Error):
+                    connection.rollback()
+                self.pool.putconn(connection)
+                if not (lost and stale and isinstance(error, psycopg.OperationalError)):
+                    raise
+        raise AssertionError  # the last round returns or raises
+
+
+CONNECTION: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, "fallback_application_name": "continuity-ledger"}
+
+
+def connect(url: str) -> Connection[DictRow]:
+    """A connection outside the pool, prepared as its are. Raises the driver's errors."""
+    connection = Connection[DictRow].connect(url, autocommit=True, row_factory=dict_row, **CONNECTION)
+    try:
+        prepare_session(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def prepare_session(connection: Connection[Any]) -> None:
+    """Set what every session of a ledger needs."""
+    connection.autocommit = True
+    connection.execute(SESSION, (f"{LOCK_TIMEOUT}s", f"{IDLE_TIMEOUT}s"))
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn database errors into ``StoreError``, with what to do where it is known."""
+    try:
+        yield
+    except (psycopg.Error, PersistenceError) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
+        raise _store_error(cause) from error
+
+
+def _store_error(error: Exception) -> StoreError:
+    message = f"the database failed: {' '.join(str(error).split()) or type(error).__name__}"
+    if isinstance(error, psycopg_pool.PoolClosed):
+        return StoreError("the ledger is closed")
+    if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected):
+        return StoreLocked(
+            message, advice="see which program holds the lock on the head (pg_stat_activity), or try again"
+        )
+    if isinstance(error, errors.DiskFull):
+        return StoreError(message, advice="make room for the database; nothing of this request was written")
+    if isinstance(error, errors.InsufficientPrivilege | errors.ReadOnlySqlTransaction):
+        return StoreError(message, advice="see the roles and grants in docs/how-to/postgresql.md")
+    # The server is gone, is shutting down, or the connection is: class 08, 57P and the driver's own, without a state.
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and (
+        not getattr(error, "sqlstate", None) or str(error.sqlstate).startswith(("08", "57P", "53"))
+    ):
+        return StoreUnreachable(message, advice="see that PostgreSQL runs and that the store's URL leads there")
+    return StoreError(message, advice="audit the ledger before appending again")

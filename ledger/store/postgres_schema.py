@@ -1,0 +1,73 @@
+"""A ledger's schema in PostgreSQL: its name, its making, and what the service's role may do in it.
+
+Owns the text of postgres.sql and the grants. An owner role makes and migrates; the service's role reads, appends, moves
+the head and lets tiles grow, and may delete what an erasure deletes. It owns nothing, so it can neither change a table
+nor lift a trigger. Never runs on the path of appends.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+from psycopg import Connection, errors
+from psycopg.sql import SQL, Composed, Identifier
+
+from ledger.errors import Conflict
+from ledger.store.protocol import Head
+
+PREFIX = "ledger_"
+SCHEMA_VERSION = "1"
+LONGEST_NAME = 63 - len(PREFIX)
+"""Letters of a ledger's name at most: PostgreSQL cuts longer names of schemas and channels, and two could meet."""
+
+_GRANTS = """
+    GRANT USAGE ON SCHEMA {schema} TO {role};
+    GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role};
+    GRANT INSERT ON {schema}.entries, {schema}.disclosures, {schema}.data_keys, {schema}.tiles, {schema}.checkpoints
+        TO {role};
+    GRANT UPDATE (size, leaf, recorded, epoch) ON {schema}.head TO {role};
+    GRANT UPDATE (hashes) ON {schema}.tiles TO {role};
+    GRANT DELETE ON {schema}.disclosures, {schema}.data_keys TO {role};
+"""
+
+
+def schema_of(name: str) -> str:
+    """The schema of the ledger ``name``. Raises ``ValueError`` when the name is too long for PostgreSQL."""
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"in PostgreSQL a ledger's name is {LONGEST_NAME} characters at most, got {len(name)}")
+    return PREFIX + name
+
+
+def create_schema(connection: Connection[Any], schema: str, origin: str, head: Head) -> None:
+    """Make the schema with its tables, empty, at ``head``, in one transaction. Raises ``Conflict`` when it exists."""
+    text = resources.files("ledger.store").joinpath("postgres.sql").read_text(encoding="utf-8")
+    with connection.transaction():
+        try:
+            connection.execute(_filled(text, schema=Identifier(schema)))
+        except (errors.DuplicateSchema, errors.UniqueViolation) as error:  # the second: made by another just now
+            raise Conflict(
+                f"there is a schema {schema} already in the database",
+                advice=f"choose another name; if an interrupted init left it: DROP SCHEMA {schema} CASCADE",
+            ) from error
+        within = Identifier(schema)
+        connection.execute(SQL("INSERT INTO {}.head VALUES (true, %s, %s, %s, %s)").format(within), head)
+        connection.execute(
+            SQL("INSERT INTO {}.meta VALUES ('origin', %s), ('schema', %s)").format(within), (origin, SCHEMA_VERSION)
+        )
+
+
+def drop_schema(connection: Connection[Any], schema: str) -> None:
+    """Take back a schema that ``create_schema`` made, with all in it. For a ledger that never came to be."""
+    connection.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(schema)))
+
+
+def grant(connection: Connection[Any], schema: str, role: str) -> None:
+    """Let the service's role ``role`` use the schema: what docs/how-to/postgresql.md lists, and nothing else."""
+    with connection.transaction():
+        connection.execute(_filled(_GRANTS, schema=Identifier(schema), role=Identifier(role)))
+
+
+def _filled(text: str, **names: Identifier) -> Composed:
+    """Statements with names filled in, quoted."""
+    return SQL(text).format(**names)
