@@ -62,7 +62,7 @@ class Gathering:
         self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Once a turn of the loop: hand the group over when it has stopped growing, is full, or was held long enough."""
+        """Once a turn of the loop: hand the group over when it has stopped growing, is full, or was held for long."""
         count = len(self._waiting)
         if self._seen < count < GROUP and self._loop.time() < self._until:
             self._seen = count
