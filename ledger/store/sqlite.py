@@ -56,12 +56,11 @@ class SQLiteStore(SQLiteApplicationRecorder):
         self._tail: Tail | None = None
         self._follower = Follower(path)
         try:
-            meta = self._meta()
+            self._origin = self._meta()["origin"]
+            self._index = Index(path)
         except StoreError:
             self.close()
             raise
-        self._origin = meta["origin"]
-        self._index = Index(path)
         self._indexer = Indexer(self._index)
 
     @classmethod

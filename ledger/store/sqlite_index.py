@@ -9,10 +9,11 @@ ledger.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
@@ -26,7 +27,7 @@ SCHEMA_VERSION = "1"
 LOCK_TIMEOUT = 30
 PASS = 32_768
 """Entries that one transaction indexes at most: some tenths of a second."""
-ADVICE = "audit the ledger; if it is sound, stop all that use it and delete index.db beside it: it is made anew"
+ADVICE = "stop all that use the ledger, delete index.db beside it (it is made anew), and audit the ledger"
 _PARAMETERS = 500
 """Values bound to one IN (...) list: far below SQLite's limit, and one cached statement for full lists."""
 
@@ -55,17 +56,23 @@ class Index:
         self._ledger = ledger
         self.path = ledger.with_name("index.db")
         self._lock = threading.Lock()  # guards the builder
-        self._builder = sqlite3.connect(
-            f"file:{_quoted(self.path)}", uri=True, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
-        )
-        try:
-            self._builder.execute("PRAGMA journal_mode = WAL")
-            self._builder.execute("PRAGMA synchronous = NORMAL")  # a lost commit is indexed again
-            self._builder.execute("ATTACH DATABASE ? AS log", (f"file:{_quoted(self._ledger)}?mode=ro",))
-            self.check()
-        except sqlite3.Error as error:
-            self._builder.close()
-            raise StoreError(f"{self.path} is no usable index: {error}", advice=ADVICE) from error
+        with ExitStack() as undo:
+            try:
+                self._builder = sqlite3.connect(
+                    f"file:{_quoted(self.path)}",
+                    uri=True,
+                    timeout=LOCK_TIMEOUT,
+                    isolation_level=None,
+                    check_same_thread=False,
+                )
+                undo.callback(self._builder.close)
+                self._builder.execute("PRAGMA journal_mode = WAL")
+                self._builder.execute("PRAGMA synchronous = NORMAL")  # a lost commit is indexed again
+                self._builder.execute("ATTACH DATABASE ? AS log", (f"file:{_quoted(self._ledger)}?mode=ro",))
+                self.check()
+            except sqlite3.Error as error:
+                raise StoreError(f"{self.path} is no usable index: {error}", advice=ADVICE) from error
+            undo.pop_all()
         self._reader = ReadingPool(str(self.path), lock_timeout=LOCK_TIMEOUT)
 
     # --- Making ------------------------------------------------------------------------------------------------------
@@ -83,15 +90,19 @@ class Index:
                 usable = False
             if not usable:
                 self._empty(cursor)
+            making = cursor.execute("SELECT making FROM state").fetchone()
+        self._making = making
 
     def _empty(self, cursor: sqlite3.Cursor) -> None:
         tables = cursor.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'").fetchall()
+        if tables and ("state",) not in tables:  # a copy of, or a link to, some other database
+            raise StoreError(f"{self.path} is a database, but no index", advice="move it away")
         for (table,) in tables:
             cursor.execute(f"DROP TABLE main.{table}")
         schema = resources.files("ledger.store").joinpath("sqlite_index.sql").read_text(encoding="utf-8")
         for statement in schema.split(";"):
             cursor.execute(statement)
-        cursor.execute("INSERT INTO state VALUES (1, ?, 0, NULL)", (SCHEMA_VERSION,))
+        cursor.execute("INSERT INTO state VALUES (1, ?, ?, 0, NULL)", (SCHEMA_VERSION, os.urandom(16)))
 
     def catch_up(self, size: int) -> int:
         """Index the entries below ``size``; return the size that the index then has, which may be larger.
@@ -194,6 +205,10 @@ class Index:
             plain = cursor.sqlite_cursor
             plain.row_factory = None
             try:
+                if plain.execute("SELECT making FROM state").fetchone() != self._making:
+                    raise StoreError(
+                        f"{self.path} was emptied or replaced while in use", advice="open the ledger again"
+                    )
                 yield plain
             except sqlite3.DatabaseError as error:
                 raise StoreError(f"the index is damaged: {error}", advice=ADVICE) from error
@@ -237,9 +252,11 @@ class Indexer:
                 self._thread.start()
 
     def check(self) -> None:
-        """Raise what stopped the thread, if anything did: nothing may be appended that will not be found again."""
+        """If the thread failed, do its work, or raise why not: nothing is appended that will not be found again."""
         if self._failure is not None:
-            raise self._failure
+            self.reached = self._index.catch_up(self._wanted)
+            with self._lock:
+                self._failure = self._thread = None  # the next wake begins another
 
     def close(self) -> None:
         """Index what is left, and stop. Idempotent."""
