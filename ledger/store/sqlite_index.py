@@ -1,7 +1,7 @@
 """The index of a SQLite ledger: finds entries by stream, member, type and id, off the path of appends.
 
-Owns ``index.db`` beside the ledger's file. It is a cache: made from the columns of the entries by a few statements over
-thousands of them at a time, which write far less than four index pages an append would, and run without Python's
+Owns ``index.db`` beside the ledger's file. It is a cache: made from the entries by a few statements over thousands
+of them at a time, which write far less than four index pages an append would, and run without Python's
 interpreter lock. It lags; whoever needs it up to a position brings it there with ``catch_up``. Lost, stale or of
 another history, it is made anew. Invariant: it holds all entries below ``size()``, and none twice. Never writes to the
 ledger.
@@ -30,21 +30,20 @@ ADVICE = "stop all that use the ledger, delete index.db (it holds nothing of its
 _PARAMETERS = 500
 """Values bound to one IN (...) list: far below SQLite's limit, and one cached statement for full lists."""
 
+_STAGED = "CREATE TEMP TABLE staged (position INTEGER PRIMARY KEY, stream, member, type, source, id)"
+_STAGE = """
+    INSERT INTO temp.staged
+    SELECT rowid - 1, json_extract(text, '$.event.stream'), json_extract(text, '$.event.member'),
+        json_extract(text, '$.event.type'), json_extract(text, '$.event.source'), json_extract(text, '$.event.id')
+    FROM (SELECT rowid, CAST(entry AS TEXT) AS text FROM log.entries WHERE rowid > :low AND rowid <= :high)
+"""
 _NAMES = """
     INSERT OR IGNORE INTO names (name)
-    SELECT stream FROM log.entries WHERE rowid > :low AND rowid <= :high
-    UNION SELECT member FROM log.entries WHERE rowid > :low AND rowid <= :high AND member IS NOT NULL
-    UNION SELECT type FROM log.entries WHERE rowid > :low AND rowid <= :high
-    UNION SELECT source FROM log.entries WHERE rowid > :low AND rowid <= :high AND source IS NOT NULL
+    SELECT stream FROM staged UNION SELECT member FROM staged WHERE member IS NOT NULL
+    UNION SELECT type FROM staged UNION SELECT source FROM staged
 """
-_COLUMN = """
-    INSERT INTO by_{0} SELECT number, entries.rowid - 1 FROM log.entries CROSS JOIN names ON name = {0}
-    WHERE entries.rowid > :low AND entries.rowid <= :high ORDER BY 1, 2
-"""
-_IDS = """
-    INSERT INTO ids SELECT number, id, entries.rowid - 1 FROM log.entries CROSS JOIN names ON name = source
-    WHERE entries.rowid > :low AND entries.rowid <= :high ORDER BY 1, 2
-"""
+_COLUMN = "INSERT INTO by_{0} SELECT number, position FROM staged CROSS JOIN names ON name = {0} ORDER BY 1, 2"
+_IDS = "INSERT INTO ids SELECT number, id, position FROM staged CROSS JOIN names ON name = source ORDER BY 1, 2"
 
 
 class Index:
@@ -61,6 +60,8 @@ class Index:
         try:
             self._builder.execute("PRAGMA journal_mode = WAL")
             self._builder.execute("PRAGMA synchronous = NORMAL")  # a lost commit is indexed again
+            self._builder.execute("PRAGMA temp_store = MEMORY")
+            self._builder.execute(_STAGED)
             self._builder.execute("ATTACH DATABASE ? AS log", (f"file:{_quoted(self._ledger)}?mode=ro",))
             self.check()
         except sqlite3.Error as error:
@@ -118,10 +119,12 @@ class Index:
             raise StoreError(f"the index could not be brought up to date: {error}", advice=ADVICE) from error
 
     def _fill(self, cursor: sqlite3.Cursor, span: dict[str, int]) -> None:
-        cursor.execute(_NAMES, span)
+        cursor.execute("DELETE FROM temp.staged")
+        cursor.execute(_STAGE, span)
+        cursor.execute(_NAMES)
         for column in ("stream", "member", "type"):
-            cursor.execute(_COLUMN.format(column), span)
-        cursor.execute(_IDS, span)
+            cursor.execute(_COLUMN.format(column))
+        cursor.execute(_IDS)
         cursor.execute("UPDATE state SET size = ?, last = ?", (span["high"], _last(cursor, span["high"])))
 
     @contextmanager

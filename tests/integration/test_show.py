@@ -30,7 +30,9 @@ def log(tmp_path):
 
 
 def reservations_in(log):
-    return sorted({row.stream for row in log.scan() if row.type.startswith("reservation.")})
+    return sorted(
+        {event.stream for row in log.scan() if (event := row.content().event).type.startswith("reservation.")}
+    )
 
 
 def test_show_and_the_reservations_projection_say_the_same_of_every_reservation(hotel_log, tmp_path):

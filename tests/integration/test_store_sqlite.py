@@ -239,7 +239,7 @@ def test_a_query_that_fails_while_reading_is_a_store_error(log):
 @pytest.mark.parametrize(
     "sql",
     [
-        "REPLACE INTO entries SELECT rowid, stream, 1, type, NULL, NULL, source, id, x'00' FROM entries LIMIT 1",
+        "REPLACE INTO entries SELECT rowid, x'00' FROM entries LIMIT 1",
         "REPLACE INTO tiles SELECT level, number, x'00' FROM tiles LIMIT 1",
         "REPLACE INTO checkpoints SELECT size, x'00' FROM checkpoints LIMIT 1",
         "REPLACE INTO head SELECT 1, 0, leaf, recorded, epoch FROM head",

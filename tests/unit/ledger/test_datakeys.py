@@ -47,7 +47,7 @@ def stored(reads, data_keys, event, position=0):
     """An event's row, its disclosures sealed as a flush does it."""
     prepared = prepare(event, LOCAL)
     raw = entry.build(prepared.body, "local", None, position, entry.NO_PREVIOUS, RECORDED, 1)
-    row = Row(position, prepared.stream, 1, prepared.type.name, prepared.member, None, raw)
+    row = Row(position, raw)
     pair = pair_of(entry.decode(raw).event)
     key = data_keys.load(reads, [pair]).get(pair)
     if key is None:

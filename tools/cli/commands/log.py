@@ -134,4 +134,5 @@ def _line(row: Row, width: int) -> str:
     stored = entry.decode(row.entry)
     recorded = f"{stored.seal.recorded[:10]} {stored.seal.recorded[11:19]}Z"
     actor = f"{stored.event.actor.role} {stored.event.actor.id}"
-    return f"{row.position:>{width}}  {recorded}  {row.stream:<24} {row.version:>4}  {row.type:<32} {actor}"
+    what = f"{stored.event.stream:<24} {stored.seal.version:>4}  {stored.event.type:<32}"
+    return f"{row.position:>{width}}  {recorded}  {what} {actor}"
