@@ -17,8 +17,8 @@ from pathlib import Path
 
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
-from ledger.audit import audit
 
+from ledger.audit import audit
 from ledger.flush import Receipt
 from ledger.log import Log
 from tools.bench.measure import Figure, compare
