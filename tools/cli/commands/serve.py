@@ -33,7 +33,6 @@ def serve(settings: Settings, host: str, port: int) -> None:
     if not _is_loopback(host):
         output.say(f"warning: {host} may be reached from other machines, and this is HTTP without TLS")
     os.environ["CONTINUITY_DATA"] = str(settings.data)
-    os.environ["CONTINUITY_LEDGER"] = settings.ledger
     try:
         uvicorn.run(
             APPLICATION,
