@@ -78,7 +78,7 @@ def bound(log: Log, name: str, text: str, *, end: bool) -> int:
     try:
         found = log.bound(text, end=end)
     except ValueError as error:
-        raise BadParameter(name, f"expected a position or {error}") from None
+        raise BadParameter(name, f"no position, date or time: {error}") from None
     if found > MAX_INTEGER:
         raise BadParameter(name, "expected a position of at most 2^53 - 1")
     return found

@@ -93,5 +93,11 @@ def verify_entry(proof: Proof, entry: bytes, keys: Sequence[VerifierKey]) -> Che
     proven by it.
     """
     checkpoint = open_checkpoint(proof.checkpoint, keys)
-    verify_inclusion(proof.index, checkpoint.size, leaf_hash(entry), proof.hashes, checkpoint.root)
+    try:
+        verify_inclusion(proof.index, checkpoint.size, leaf_hash(entry), proof.hashes, checkpoint.root)
+    except ProofError as error:
+        raise ProofError(
+            f"not proven: these bytes are not shown to stand at position {proof.index} of {checkpoint.origin}: {error}",
+            advice="entry or proof was changed, or they don't belong together",
+        ) from error
     return checkpoint

@@ -26,7 +26,7 @@ SCHEMA_VERSION = "1"
 LOCK_TIMEOUT = 30
 PASS = 32_768
 """Entries that one transaction indexes at most: some tenths of a second."""
-ADVICE = "audit the ledger; if it is sound, stop all that use it and delete index.db beside it: it is made anew"
+ADVICE = "stop all that use the ledger, delete index.db (it holds nothing of its own and is made anew), and audit"
 _PARAMETERS = 500
 """Values bound to one IN (...) list: far below SQLite's limit, and one cached statement for full lists."""
 

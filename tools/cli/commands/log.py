@@ -95,7 +95,7 @@ def log(
         elif settings.json:
             _write_document(_events(opened, rows))
         else:
-            width = len(f"{opened.head().size - 1:,}")
+            width = len(str(opened.head().size - 1))
             for row in rows:
                 output.write_line(_line(row, width))
 
@@ -106,7 +106,7 @@ def bound(opened: Log, text: str, option: str, *, end: bool) -> int:
         return min(opened.bound(text, end=end), MAX_INTEGER)  # no log gets there, so a larger bound means the same
     except ValueError as error:
         raise click.BadParameter(
-            f"{text!r} is neither a position nor a time: {error}", click.get_current_context(), param_hint=option
+            f"{text!r} is no position, date or time: {error}", click.get_current_context(), param_hint=option
         ) from None
 
 
@@ -131,4 +131,4 @@ def _line(row: Row, width: int) -> str:
     stored = entry.decode(row.entry)
     recorded = f"{stored.seal.recorded[:10]} {stored.seal.recorded[11:19]}Z"
     actor = f"{stored.event.actor.role} {stored.event.actor.id}"
-    return f"{row.position:>{width},}  {recorded}  {row.stream:<24} {row.version:>4}  {row.type:<32} {actor}"
+    return f"{row.position:>{width}}  {recorded}  {row.stream:<24} {row.version:>4}  {row.type:<32} {actor}"

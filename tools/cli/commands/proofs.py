@@ -122,7 +122,7 @@ def consistency(settings: Settings, old_size: int, new_size: int) -> None:
     Prints the hashes of the proof (RFC 6962) in base64, one a line; for equal sizes there are none.
     """
     if old_size > new_size:
-        raise click.UsageError(f"{old_size} is more than {new_size}", click.get_current_context())
+        raise click.UsageError(f"OLD_SIZE {old_size} is more than NEW_SIZE {new_size}", click.get_current_context())
     with settings.opened() as log:
         proof = [write_base64(each) for each in log.consistency(old_size, new_size)]
         roots = (log.root(old_size), log.root(new_size)) if settings.json else ()
