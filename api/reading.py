@@ -23,7 +23,7 @@ from api.problems import BadParameter, NotReached
 from api.queries import EventsQuery
 from api.security import Access
 from api.settings import Settings
-from ledger import catalog
+from ledger import catalog, merkle
 from ledger.canonical import MAX_INTEGER
 from ledger.entry import decode
 from ledger.errors import Denied, InvalidEvent, NotFound
@@ -129,7 +129,7 @@ def posted_by(row: Row) -> str:
 
 def leaf_hash(row: Row) -> str:
     """The leaf hash of an entry, in hex."""
-    return sha256(b"\x00" + row.entry).hexdigest()
+    return merkle.leaf_hash(row.entry).hex()
 
 
 def item(row: Row, disclosed: dict[str, Any] | None) -> Item:

@@ -152,9 +152,7 @@ class Flush:
 
     def _refuse_when_frozen(self, event: Prepared) -> None:
         """While the ledger is frozen, only its own stream moves: the event that thaws it stands there."""
-        state = self._heads.streams[LEDGER_STREAM].state
-        frozen = isinstance(state, lifecycle.LedgerState) and state.status == "frozen"
-        if frozen and event.stream != LEDGER_STREAM:
+        if event.stream != LEDGER_STREAM and lifecycle.is_frozen(self._heads.streams[LEDGER_STREAM].state):
             raise LifecycleRefused(
                 f"the ledger is frozen, so {event.type.name} is refused",
                 state="frozen",

@@ -20,9 +20,6 @@ from ledger.errors import ProofError, SignatureError
 from ledger.merkle import HASH_SIZE, leaf_hash, verify_inclusion
 from ledger.note import VerifierKey, parse_note
 
-SUFFIX = ".tlog-proof"
-"""Ending of the name of a proof file."""
-
 MAX_HASHES = 63
 """Hashes in a proof: a tree of up to 2^63 - 1 leaves is no higher."""
 

@@ -1,4 +1,4 @@
-"""The SQLite store: one file a ledger, durable at every commit, readable by other processes while it grows.
+"""The SQLite store: a ledger in one file, durable at every commit, readable by other processes while it grows.
 
 Owns the file, its schema (sqlite.sql), its pragmas (WAL, ``synchronous=FULL``, ``secure_delete=ON``) and its
 connections: one for writing, under ``BEGIN IMMEDIATE``, and the library's pool for reading. Builds on the
@@ -196,10 +196,10 @@ class SQLiteStore(SQLiteApplicationRecorder):
     def close(self) -> None:
         """Release connections and threads. Idempotent."""
         self._follower.close()
-        self.datastore.close()
         if hasattr(self, "_indexer"):  # not when the file could not be opened
             self._indexer.close()
             self._index.close()
+        self.datastore.close()  # after the index, whose connection may only read: the last one tidies the log of writes
         with self._write_lock:
             if self._writer is not None:
                 self._writer.close()

@@ -1,4 +1,4 @@
--- The SQLite store, one file a ledger. Read by ledger/store/sqlite.py, statement by statement.
+-- The SQLite store, a ledger in one file. Read by ledger/store/sqlite.py, statement by statement.
 -- `rowid` is position + 1, declared so that VACUUM can't renumber it and the recorder library finds it by name.
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

@@ -3,7 +3,7 @@
 Owns a few dicts over the last entries, kept by the one thread that writes. With the index they find every entry: below
 ``start`` the index alone, from there on the tail. Two generations, so that the older is dropped as a whole once it is
 indexed. It refuses an entry that does not follow the last of its stream or member, or repeats an id, as far as it knows
-them; for those it no longer knows, the index's own keys do. Never reads or writes a database.
+them; an id that it no longer knows, the index's own key refuses when it gets there. Never reads or writes a database.
 """
 
 from __future__ import annotations

@@ -118,3 +118,17 @@ def test_a_full_queue_refuses_the_group_and_the_next_is_taken(log: Log, monkeypa
         return await gathering.append(requested("R-1"), LOCAL)
 
     assert asyncio.run(run()).position == 1
+
+
+def test_a_fault_that_nobody_foresaw_reaches_its_callers(log: Log, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(log, "submit", fail)
+
+    async def run():
+        async with asyncio.timeout(10):
+            await Gathering(log).append(requested("R-1"), LOCAL)
+
+    with pytest.raises(RuntimeError, match="unforeseen"):
+        asyncio.run(run())

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from ledger import catalog, entry
+from ledger.canonical import MAX_INTEGER
 from ledger.errors import InvalidEvent
 from ledger.event import to_cloudevent
 from ledger.log import Log
@@ -19,10 +20,6 @@ from tools.cli.settings import Settings, pass_settings, verb
 
 PAGE = 500
 """Rows whose private values are opened together."""
-
-
-MAX_POSITION = 2**53 - 1
-"""No log gets there: a larger bound means the same, and need not fit into a database's integers."""
 
 
 class EventTypeName(click.ParamType[str]):
@@ -106,7 +103,7 @@ def log(
 def bound(opened: Log, text: str, option: str, *, end: bool) -> int:
     """The position that an inclusive bound means. Raises ``click.BadParameter`` for neither position nor time."""
     try:
-        return min(opened.bound(text, end=end), MAX_POSITION)
+        return min(opened.bound(text, end=end), MAX_INTEGER)  # no log gets there, so a larger bound means the same
     except ValueError as error:
         raise click.BadParameter(
             f"{text!r} is no position, date or time: {error}", click.get_current_context(), param_hint=option

@@ -35,7 +35,6 @@ def serve(settings: Settings, host: str, port: int) -> None:
     if not any(settings.data.glob("*/ledger.db")):
         output.say(f"warning: {settings.data} holds no ledger yet; make one with: continuity init NAME --origin ORIGIN")
     os.environ["CONTINUITY_DATA"] = str(settings.data)
-    os.environ["CONTINUITY_LEDGER"] = settings.ledger
     try:
         uvicorn.run(
             APPLICATION,
