@@ -50,33 +50,58 @@ class Index:
     """The index of one ledger file. Safe for use from several threads and processes."""
 
     def __init__(self, ledger: Path) -> None:
-        """Open the index of ``ledger``, empty if there was none or if it was stale. Raises ``StoreError``."""
+        """The index of the file ``ledger``. Nothing is opened before it is needed."""
         self._ledger = ledger
         self.path = ledger.with_name("index.db")
-        self._lock = threading.Lock()  # guards the builder
-        self._builder = sqlite3.connect(
+        self._lock = threading.Lock()  # guards the builder, and the opening of both
+        self._builder: sqlite3.Connection | None = None
+        self._reader: ReadingPool | None = None
+        self._closed = False
+
+    def _opened(self) -> ReadingPool:
+        """The connections for reading, after making sure that there is an index. Raises ``StoreError``."""
+        with self._lock:
+            if self._closed:
+                raise StoreError("the ledger is closed")
+            if self._reader is None:
+                self._open()
+                self._reader = ReadingPool(str(self.path), lock_timeout=LOCK_TIMEOUT)
+            return self._reader
+
+    def _open(self) -> None:
+        builder = sqlite3.connect(
             f"file:{_quoted(self.path)}", uri=True, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
         )
         try:
-            self._builder.execute("PRAGMA journal_mode = WAL")
-            self._builder.execute("PRAGMA synchronous = NORMAL")  # a lost commit is indexed again
-            self._builder.execute("PRAGMA temp_store = MEMORY")
-            self._builder.execute(_STAGED)
-            self._builder.execute("ATTACH DATABASE ? AS log", (f"file:{_quoted(self._ledger)}?mode=ro",))
-            self.check()
+            builder.execute("PRAGMA journal_mode = WAL")
+            builder.execute("PRAGMA synchronous = NORMAL")  # a lost commit is indexed again
+            builder.execute("PRAGMA temp_store = MEMORY")
+            builder.execute(_STAGED)
+            builder.execute("ATTACH DATABASE ? AS log", (f"file:{_quoted(self._ledger)}?mode=ro",))
+            self._builder = builder
+            self._empty_if_unusable()
         except sqlite3.Error as error:
-            self._builder.close()
+            builder.close()
+            self._builder = None
             raise StoreError(f"{self.path} is no usable index: {error}", advice=ADVICE) from error
-        self._reader = ReadingPool(str(self.path), lock_timeout=LOCK_TIMEOUT)
 
     # --- Making ------------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """See that the file is an index of this version over this very history; if not, empty it.
+        """See that the index is of this very history; if not, empty it. Raises ``StoreError``."""
+        self._opened()
+        with self._lock:
+            try:
+                self._empty_if_unusable()
+            except sqlite3.Error as error:
+                raise StoreError(f"{self.path} is no usable index: {error}", advice=ADVICE) from error
 
-        It is emptied in place, under SQLite's own lock, since another process may have it open.
+    def _empty_if_unusable(self) -> None:
+        """Empty what is no index of this version over this history.
+
+        In place and under SQLite's own lock, since another process may have the file open.
         """
-        with self._lock, self._transaction() as cursor:
+        with self._transaction() as cursor:
             try:
                 schema, size, last = cursor.execute("SELECT schema, size, last FROM state").fetchone()
                 usable = schema == SCHEMA_VERSION and last == _last(cursor, size)
@@ -99,11 +124,12 @@ class Index:
 
         Raises ``StoreError`` when two entries have one id or the database fails.
         """
-        with self._lock:
-            reached = self.size()
-            while reached < size:
-                reached = self._index_some(size)
-            return reached
+        reached = self.size()
+        if reached < size:
+            with self._lock:
+                while reached < size:
+                    reached = self._index_some(size)
+        return reached
 
     def _index_some(self, size: int) -> int:
         """One transaction: the next ``PASS`` entries. Others at it are waited for; a crash leaves none of it."""
@@ -130,6 +156,8 @@ class Index:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
         """The builder's transaction; commits on a clean exit, else leaves nothing."""
+        if self._builder is None:
+            raise StoreError("the ledger is closed")
         cursor = self._builder.cursor()
         cursor.execute("BEGIN IMMEDIATE")
         try:
@@ -187,13 +215,18 @@ class Index:
 
     def close(self) -> None:
         """Release the connections. Idempotent."""
-        self._reader.close()
         with self._lock:
-            self._builder.close()
+            self._closed = True
+            reader, self._reader = self._reader, None
+            builder, self._builder = self._builder, None
+        if reader is not None:
+            reader.close()
+        if builder is not None:
+            builder.close()
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Cursor]:
-        with self._reader.transaction(commit=False) as cursor:
+        with self._opened().transaction(commit=False) as cursor:
             plain = cursor.sqlite_cursor
             plain.row_factory = None
             try:
