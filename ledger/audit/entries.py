@@ -1,4 +1,4 @@
-"""The checks of an entry at its position: hash, form, seal, versions, and the columns that find it again.
+"""The checks of an entry at its position: hash, form, seal and versions.
 
 Owns what has to hold at each position and the order in which it is looked at. Entries are checked many at a time, with
 comparisons of whole lists and byte strings; only where one of those fails, or says too little, are they looked at one
