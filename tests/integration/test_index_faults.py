@@ -35,7 +35,8 @@ def filled(data):
 def replace_by_nothing(folder):
     for file in folder.glob("index.db*"):
         file.unlink()
-    Log.open(folder.parent, "studio").close()
+    with contextlib.closing(sqlite_index.Index(folder / "ledger.db")) as index:
+        index.check()
 
 
 def replace_by_another_ledger_s(folder):
@@ -53,7 +54,8 @@ def empty(folder):
     connection.execute("UPDATE state SET schema = 'another'")
     connection.commit()
     connection.close()
-    sqlite_index.Index(folder / "ledger.db").close()
+    with contextlib.closing(sqlite_index.Index(folder / "ledger.db")) as index:
+        index.check()
 
 
 @pytest.mark.parametrize("harm", [replace_by_nothing, replace_by_another_ledger_s, empty])
@@ -94,6 +96,11 @@ def test_an_index_that_was_locked_for_a_while_stops_appends_for_that_while_only(
         check_whole(log)
 
 
+def look_up(data):
+    with Log.open(data, "studio") as log:
+        log.page(Selection(stream="ledger:main"))
+
+
 @pytest.mark.parametrize("make", ["symlink_to", "hardlink_to"])
 def test_a_link_to_a_ledger_in_the_index_s_place_costs_that_ledger_nothing(tmp_path, make):
     new_log(tmp_path).close()
@@ -102,7 +109,7 @@ def test_a_link_to_a_ledger_in_the_index_s_place_costs_that_ledger_nothing(tmp_p
         file.unlink()
     getattr(folder / "index.db", make)(folder / "ledger.db")
     with pytest.raises(StoreError, match="no index"):
-        Log.open(tmp_path, "studio")
+        look_up(tmp_path)
     (folder / "index.db").unlink()
     with Log.open(tmp_path, "studio") as log:
         check_whole(log)
@@ -112,8 +119,8 @@ def test_a_link_to_a_ledger_in_the_index_s_place_costs_that_ledger_nothing(tmp_p
 def test_what_is_no_database_in_the_index_s_place_is_an_error_with_what_to_do(tmp_path, content):
     new_log(tmp_path).close()
     path = tmp_path / "studio" / "index.db"
-    path.unlink()
+    path.unlink(missing_ok=True)
     path.mkdir() if content is None else path.write_bytes(content)
     with pytest.raises(StoreError, match="no usable index") as caught:
-        Log.open(tmp_path, "studio")
+        look_up(tmp_path)
     assert "delete" in caught.value.advice

@@ -144,6 +144,8 @@ class Ledger(RuleBasedStateMachine):
             log.close()
         elif log is not None and how == "killed within a pass":
             index = log.store._index
+            with suppress(StoreError):
+                index.check()
             with suppress(ZeroDivisionError), index._lock, index._transaction() as cursor:
                 low, end = (
                     cursor.execute(f"SELECT size FROM {where}").fetchone()[0] for where in ("state", "log.head")
@@ -176,7 +178,8 @@ class Ledger(RuleBasedStateMachine):
             with opened as connection, connection, suppress(sqlite3.OperationalError):  # it may hold nothing yet
                 connection.execute("UPDATE state SET schema = 'another'")
         self.disturbed = any(self.logs)
-        Index(self.folder / "ledger.db").close()
+        with closing(Index(self.folder / "ledger.db")) as index:
+            index.check()
 
     @rule()
     def save(self) -> None:
