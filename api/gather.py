@@ -16,14 +16,13 @@ from typing import NamedTuple
 
 from msgspec import Raw
 
-from ledger.errors import EventError, LedgerError
+from ledger.errors import EventError
 from ledger.event import Credential
 from ledger.flush import Outcome, Receipt
 from ledger.log import Log
 
 GROUP = 256
 """Events that are handed over at once, at most: their checking holds the loop for some milliseconds."""
-
 
 RUSH_SECONDS = 0.004
 """How long a group that keeps growing is held, at most."""
@@ -62,7 +61,7 @@ class Gathering:
         self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Once a turn of the loop: hand the group over when it has stopped growing, is full, or was held long enough."""
+        """Once a turn of the loop: hand the group over when it has stopped growing, is full, or was held for long."""
         count = len(self._waiting)
         if self._seen < count < GROUP and self._loop.time() < self._until:
             self._seen = count
@@ -84,7 +83,7 @@ class Gathering:
     def _submit(self, group: Sequence[_Waiting]) -> None:
         try:
             future = self._log.submit([one.event for one in group], group[0].credential, atomic=False)
-        except LedgerError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, its callers wait to hear of it
             _fail(group, error)
             return
         self._flying += 1

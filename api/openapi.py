@@ -19,13 +19,15 @@ from api.bodies import ACCEPTED
 from api.negotiation import CLOUDEVENT, CLOUDEVENT_BATCH, JSON, NDJSON, OCTETS, TEXT
 from ledger import catalog, errors
 from ledger.flush import Receipt
+from ledger.tiles import InvalidPath
 
 API_VERSION = "1"
 Schema = dict[str, Any]
 _LEDGER = "/v1/ledgers/{ledger}"
 _HASH: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _ALWAYS: tuple[type[Exception], ...] = (
-    problems.BadParameter, problems.Unauthenticated, errors.Denied, errors.StoreError,
+    problems.BadParameter, problems.Unauthenticated, errors.Denied, errors.StoreError, errors.StoreLocked,
+    errors.KeyFileError,
 )  # fmt: skip
 
 
@@ -98,20 +100,21 @@ def _operations() -> list[_Operation]:
         ),
         _Operation(
             "get", f"{_LEDGER}/checkpoint", "getCheckpoint", "The signed checkpoint (C2SP tlog-checkpoint)",
-            queries.NoQuery, {"200": _answer("A signed note.", text)},
+            queries.NoQuery, {"200": _answer("A signed note.", text)}, (errors.ForkError,),
         ),
         _Operation(
             "get", f"{_LEDGER}/tile/{{path}}", "getTile", "A tile or an entry bundle (C2SP tlog-tiles)",
-            queries.NoQuery, {"200": _answer("Its bytes.", {OCTETS: {"type": "string"}})}, (errors.NotFound,),
+            queries.NoQuery, {"200": _answer("Its bytes.", {OCTETS: {"type": "string"}})},
+            (errors.NotFound, InvalidPath),
         ),
         _Operation(
             "get", f"{_LEDGER}/proofs/{{position}}", "getProof", "An inclusion proof (C2SP tlog-proof)",
-            queries.NoQuery, {"200": _answer("A tlog-proof.", text)}, (errors.NotFound,),
+            queries.NoQuery, {"200": _answer("A tlog-proof.", text)}, (errors.NotFound, errors.ForkError),
         ),
         _Operation(
             "get", f"{_LEDGER}/consistency", "getConsistency", "A consistency proof between two sizes",
             queries.ConsistencyQuery, {"200": _answer("Both roots and the proof.", {JSON: _ref("Consistency")})},
-            (errors.NotFound,),
+            (errors.NotFound, errors.ForkError),
         ),
         _Operation(
             "get", f"{_LEDGER}/reservations/{{id}}", "getReservation", "Where a reservation stands, or stood",

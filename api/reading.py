@@ -23,7 +23,7 @@ from api.problems import BadParameter, NotReached
 from api.queries import EventsQuery
 from api.security import Access
 from api.settings import Settings
-from ledger import catalog
+from ledger import catalog, merkle
 from ledger.canonical import MAX_INTEGER
 from ledger.entry import decode
 from ledger.errors import Denied, InvalidEvent, NotFound
@@ -78,7 +78,7 @@ def bound(log: Log, name: str, text: str, *, end: bool) -> int:
     try:
         found = log.bound(text, end=end)
     except ValueError as error:
-        raise BadParameter(name, f"expected a position or {error}") from None
+        raise BadParameter(name, f"no position, date or time: {error}") from None
     if found > MAX_INTEGER:
         raise BadParameter(name, "expected a position of at most 2^53 - 1")
     return found
@@ -129,7 +129,7 @@ def posted_by(row: Row) -> str:
 
 def leaf_hash(row: Row) -> str:
     """The leaf hash of an entry, in hex."""
-    return sha256(b"\x00" + row.entry).hexdigest()
+    return merkle.leaf_hash(row.entry).hex()
 
 
 def item(row: Row, disclosed: dict[str, Any] | None) -> Item:

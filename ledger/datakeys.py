@@ -39,7 +39,7 @@ class DataKeys:
         """
         keys = {pair: key for pair in pairs if (key := self._opened.get(pair)) is not None}
         for pair, stored in reads.data_keys([pair for pair in pairs if pair not in keys]).items():
-            if (key := self._open(stored)) is not None:
+            if (key := self._open(reads, stored)) is not None:
                 keys[pair] = key
                 self._keep(pair, key)
         return keys
@@ -60,12 +60,12 @@ class DataKeys:
         with self._lock:
             self._opened.clear()
 
-    def _open(self, stored: WrappedKey) -> AESGCM | None:
+    def _open(self, reads: Reads, stored: WrappedKey) -> AESGCM | None:
         try:
             epoch_key = self._keys.epoch_key(stored.epoch)
         except KeyFileError:
-            if stored.epoch in self._keys.epochs():
-                raise  # there, but damaged or exposed: not the same as destroyed
+            if stored.epoch in self._keys.epochs() or stored.epoch == reads.head().epoch:
+                raise  # damaged, exposed, or lost while in use: not the same as destroyed
             return None
         binding = privacy.key_binding(self._origin, stored.member, stored.stream, stored.epoch)
         return AESGCM(privacy.unwrap(epoch_key, stored.wrapped, binding))

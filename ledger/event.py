@@ -2,8 +2,8 @@
 
 Owns the envelope: which attributes are known, what they may hold, what a credential may claim, and how a request is
 compared with the entry it repeats. Never assigns a position, never stores, never reads a clock; the catalogue owns
-data. Attributes are those of design's events page: ``subject`` is our stream; ``dataschema``, ``traceparent`` and
-``tracestate`` are accepted and not kept.
+data. The attributes are those of docs/how-to/post-events.md: ``subject`` is our stream; ``dataschema``,
+``traceparent`` and ``tracestate`` are accepted and not kept.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from ledger import canonical, catalog, privacy
 from ledger.canonical import MAX_INTEGER, refuse_duplicates
 from ledger.catalog.values import END
 from ledger.entry import MAX_ENTRY, Actor, Entry, EventBody, decode, encode_body
-from ledger.errors import InvalidEvent, LedgerError, MalformedEvent, OversizedEvent, RoleDenied
+from ledger.errors import InvalidEvent, MalformedEvent, OversizedEvent, RoleDenied
 from ledger.moment import normal
 
 STREAM_ID = r"[A-Za-z0-9._-][A-Za-z0-9._:-]{0,127}"
-ACTOR_ROLES = ("client", "staff", "service", "system", "admin")
 MAX_EVENT_BODY = 2 * 1024 * 1024  # one request event as JSON; entry and disclosures have their own, lower limits
 
 Text = Annotated[str, Meta(pattern=r"^[!-~]{1,256}" + END)]
@@ -298,8 +297,3 @@ def to_cloudevent(entry: Entry | bytes, disclosed: dict[str, Any] | None = None)
         "data": kind.join(kind.upcast(body.v, body.public()), disclosed or {}),
     }
     return {name: value for name, value in cloud.items() if value is not UNSET}
-
-
-def describe_error(error: LedgerError) -> str:
-    """One line for a rejected event: the fault, then the advice if there is any."""
-    return f"{error} ({error.advice})" if error.advice else str(error)

@@ -21,7 +21,7 @@ from ledger.entry import NO_PREVIOUS
 from ledger.errors import EventError, IdConflict, LifecycleRefused, VersionConflict
 from ledger.event import Prepared, difference
 from ledger.heads import Heads, StreamHead, Undo
-from ledger.store.protocol import Batch, Head, Row, Selection, Writes
+from ledger.store.protocol import Batch, Head, NewRow, Selection, Writes
 
 LEDGER_STREAM = "ledger:main"
 """The stream of the ledger's own events; position 0 is its first."""
@@ -128,16 +128,16 @@ class Flush:
         self.leaves.append(leaf)
         self._sealed.append(event)
         self.batch.rows.append(
-            Row(
-                position,
-                event.stream,
-                version,
-                event.type.name,
-                event.member,
-                member_version,
-                entry,
-                event.source,
-                event.id,
+            NewRow(
+                position=position,
+                entry=entry,
+                stream=event.stream,
+                version=version,
+                type=event.type.name,
+                member=event.member,
+                member_version=member_version,
+                source=event.source,
+                id=event.id,
             )
         )
         return Receipt(
@@ -152,9 +152,7 @@ class Flush:
 
     def _refuse_when_frozen(self, event: Prepared) -> None:
         """While the ledger is frozen, only its own stream moves: the event that thaws it stands there."""
-        state = self._heads.streams[LEDGER_STREAM].state
-        frozen = isinstance(state, lifecycle.LedgerState) and state.status == "frozen"
-        if frozen and event.stream != LEDGER_STREAM:
+        if event.stream != LEDGER_STREAM and lifecycle.is_frozen(self._heads.streams[LEDGER_STREAM].state):
             raise LifecycleRefused(
                 f"the ledger is frozen, so {event.type.name} is refused",
                 state="frozen",
@@ -166,21 +164,22 @@ class Flush:
         """The first receipt of an event that is recorded already. Raises ``IdConflict`` when this is no retry of it."""
         if position >= self._base:  # earlier in this very flush
             at = position - self._base
-            row, disclosed = self.batch.rows[at], self._sealed[at].private
+            entry, disclosed = self.batch.rows[at].entry, self._sealed[at].private
         else:
             (row,) = self._writes.rows(Selection(position, position))
             (disclosed,) = self._keys.disclose(self._writes, [row])
-        stored = entries.decode(row.entry)
+            entry = row.entry
+        stored = entries.decode(entry)
         differs = difference(event, stored.event, disclosed)
         if differs is not None:
             raise IdConflict(position, differs)
         return Receipt(
             id=event.id,
             source=event.source,
-            stream=row.stream,
+            stream=stored.event.stream,
             position=position,
-            version=row.version,
-            leaf_hash=sha256(b"\x00" + row.entry).hexdigest(),
+            version=stored.seal.version,
+            leaf_hash=sha256(b"\x00" + entry).hexdigest(),
             recorded=stored.seal.recorded,
             duplicate=True,
         )

@@ -1,8 +1,8 @@
 """The log: one ledger as its users see it. Append, read, prove, sign, follow.
 
-Owns the ledger's folder (``keys/``, and ``ledger.db`` unless its store is elsewhere) and brings its parts together:
-the store, the writer, the keys and the signer. The only way to append. Never parses HTTP or a command line, and never
-holds what it could read again.
+Owns the ledger's folder (``keys/``, and ``ledger.db`` with ``index.db`` unless its store is elsewhere) and brings its
+parts together: the store, the writer, the keys and the signer. The only way to append. Never parses HTTP or a command
+line, and never holds what it could read again.
 """
 
 from __future__ import annotations

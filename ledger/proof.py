@@ -20,9 +20,6 @@ from ledger.errors import ProofError, SignatureError
 from ledger.merkle import HASH_SIZE, leaf_hash, verify_inclusion
 from ledger.note import VerifierKey, parse_note
 
-SUFFIX = ".tlog-proof"
-"""Ending of the name of a proof file."""
-
 MAX_HASHES = 63
 """Hashes in a proof: a tree of up to 2^63 - 1 leaves is no higher."""
 
@@ -96,5 +93,11 @@ def verify_entry(proof: Proof, entry: bytes, keys: Sequence[VerifierKey]) -> Che
     proven by it.
     """
     checkpoint = open_checkpoint(proof.checkpoint, keys)
-    verify_inclusion(proof.index, checkpoint.size, leaf_hash(entry), proof.hashes, checkpoint.root)
+    try:
+        verify_inclusion(proof.index, checkpoint.size, leaf_hash(entry), proof.hashes, checkpoint.root)
+    except ProofError as error:
+        raise ProofError(
+            f"not proven: these bytes are not shown to stand at position {proof.index} of {checkpoint.origin}: {error}",
+            advice="entry or proof was changed, or they don't belong together",
+        ) from error
     return checkpoint

@@ -10,14 +10,11 @@ saw, of a tree that is durable already.
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from ledger.errors import ForkError, ProofError
-from ledger.keys import Keys, read_private, write_private
+from ledger.keys import Keys, locked, read_private, write_private
 from ledger.merkle import verify_consistency
 
 Prove = Callable[[int, int], list[bytes]]
@@ -43,7 +40,7 @@ class Signer:
 
         ``tree`` gives the checkpoint to sign, ``prove`` a consistency proof between two sizes. Raises ``ForkError``.
         """
-        with self._locked():
+        with locked(self._keys.folder / ".signer.lock"):  # or two signers could both read an old memory
             last = self.remembered()
             current = tree()
             if last is not None:
@@ -53,16 +50,6 @@ class Signer:
             note = sign_checkpoint(current, self._keys.signers)
             write_private(self._memory, note)
             return current, note
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the signer's lock across processes: two signers must not both read an old memory."""
-        descriptor = os.open(self._keys.folder / ".signer.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
 
 def check_consistent(last: Checkpoint, current: Checkpoint, prove: Prove) -> None:

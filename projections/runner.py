@@ -120,7 +120,7 @@ class Runner:
             chosen = [one for one in self._projections if marks[one.name].position == behind]
             rows = self._read(behind + 1, last)
             types = frozenset[str]().union(*(projection.types for projection in chosen))
-            entries = [decode(row.entry) for row in rows if row.type in types]
+            entries = [entry for row in rows if (entry := decode(row.entry)).event.type in types]
             leaf = leaf_hash(rows[-1].entry)
             for projection in chosen:
                 _fold(writes, projection, entries)

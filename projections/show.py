@@ -51,8 +51,10 @@ def _disclosed(log: Log, rows: Sequence[Row], *, private: bool) -> Iterator[tupl
 def _not_found(log: Log, stream: str, at: int | None) -> NotFound:
     """What to say of a stream that has no entry up to ``at``: when it begins, or which streams are near by name."""
     if at is not None and (rows := log.page(Selection(stream=stream), 1)):
-        began = rows[0].position
-        return NotFound(f"{stream} has no entry up to position {at}", advice=f"its first entry is at position {began}")
+        began = decode(rows[0].entry).seal
+        when = "recorded by then" if at < 0 else f"up to position {at}"
+        advice = f"its first entry is at position {began.position}, recorded {began.recorded}"
+        return NotFound(f"{stream} has no entry {when}", advice=advice)
     near = [name for name in _near(stream) if name != stream and log.page(Selection(stream=name), 1)]
     advice = f"did you mean {' or '.join(near)}?" if near else "a stream is named kind:id, such as reservation:R-2101"
     return NotFound(f"there is no stream {stream[:200]}", advice=advice)

@@ -1,4 +1,4 @@
-"""The checks of an entry at its position: hash, form, seal, versions, and the columns that find it again.
+"""The checks of an entry at its position: hash, form, seal and versions.
 
 Owns what has to hold at each position and the order in which it is looked at. Entries are checked many at a time, with
 comparisons of whole lists and byte strings; only where one of those fails, or says too little, are they looked at one
@@ -24,7 +24,6 @@ from ledger.audit.counters import Counters
 from ledger.audit.faults import (
     CREATED,
     FORMAT,
-    INDEX,
     MEMBER_VERSION,
     POSITION,
     PREV,
@@ -105,25 +104,29 @@ class Entries:
         """
         if not rows:
             return [], None
-        columns = tuple(zip(*rows, strict=True))
-        leaves = self._check_many(rows, columns, stored)
-        if leaves is None:
+        many = self._check_many(rows, stored)
+        if many is None:
             return self._check_each(rows, stored, altered)
-        bad, bad_member = self._streams.advance(columns[1], columns[2]), self._members.advance(columns[4], columns[5])
+        leaves, entries = many
+        bad = self._streams.advance(
+            [entry.event.stream for entry in entries], [entry.seal.version for entry in entries]
+        )
+        bad_member = self._members.advance(
+            [entry.event.member for entry in entries], [entry.seal.member_version for entry in entries]
+        )
         if bad is None and bad_member is None:
             self.leaf = leaves[-1]
             return leaves, None
         if bad is not None and (bad_member is None or bad <= bad_member):
-            return leaves[:bad], self._gap(rows[bad])
-        return leaves[:bad_member], self._member_gap(rows[bad_member or 0])
+            return leaves[:bad], self._gap(rows[bad].position, entries[bad])
+        worst = bad_member or 0
+        return leaves[:worst], self._member_gap(rows[worst].position, entries[worst])
 
     # --- Many at a time ----------------------------------------------------------------------------------------------
 
-    def _check_many(
-        self, rows: Sequence[Row], columns: tuple[tuple[Any, ...], ...], stored: bytes
-    ) -> list[bytes] | None:
-        """The leaf hashes, if all rows are good but for gaps in versions; None if any is not, or can't be told here."""
-        positions, streams, versions, types, members, member_versions, entries, sources, ids = columns
+    def _check_many(self, rows: Sequence[Row], stored: bytes) -> tuple[list[bytes], list[Any]] | None:
+        """Leaf hashes and entries, if all are good but for gaps in versions; None if any is not, or can't be told."""
+        positions, entries = zip(*rows, strict=True)
         if set(map(type, entries)) != {bytes} or max(map(len, entries)) > MAX_ENTRY:
             return None
         leaves = [sha256(b"\x00" + entry).digest() for entry in entries]
@@ -140,27 +143,20 @@ class Entries:
         # Encoding writes a line each and no other line feed: so each entry is one line, and canonical.
         if len(decoded) != len(rows) or _encode_lines(decoded) != text:
             return None
-        bodies, seals = [entry.event for entry in decoded], [entry.seal for entry in decoded]
+        seals = [entry.seal for entry in decoded]
         times, prevs = [seal.recorded for seal in seals], [seal.prev for seal in seals]
         good = (
             [seal.position for seal in seals] == list(positions)
-            and [seal.version for seal in seals] == list(versions)
-            and [seal.member_version for seal in seals] == list(member_versions)
-            and [body.stream for body in bodies] == list(streams)
-            and [body.member for body in bodies] == list(members)
-            and [body.type for body in bodies] == list(types)
-            and [body.source for body in bodies] == list(sources)
-            and [body.id for body in bodies] == list(ids)
             and "".join(prevs) == self.leaf.hex() + joined[:-HASH_SIZE].hex()
             and set(map(len, prevs)) == {2 * HASH_SIZE}
             and self._in_time(times)
-            and all(_in_order(body.tags) for body in bodies if body.tags is not None)
+            and all(_in_order(tags) for entry in decoded if (tags := entry.event.tags) is not None)
             and (positions[0] > 0 or self._check_created(rows[0], decode(rows[0].entry)) is None)
         )
         if not good:
             return None
         self.recorded = times[-1]
-        return leaves
+        return leaves, decoded
 
     def _in_time(self, times: list[str]) -> bool:
         return times[0] >= self.recorded and times == sorted(times) and all(map(_is_recorded, set(times)))
@@ -197,14 +193,14 @@ class Entries:
         if seal.recorded < self.recorded:
             return Fault(position, RECORDED, f"recorded {seal.recorded}, but the entry before {self.recorded}")
         self.recorded = seal.recorded
-        return self._check_versions(row, entry) or _check_columns(row, entry) or self._check_created(row, entry)
+        return self._check_versions(position, entry) or self._check_created(row, entry)
 
-    def _check_versions(self, row: Row, entry: Entry) -> Fault | None:
-        as_sealed = _as_sealed(row, entry)
-        if self._streams.advance([as_sealed.stream], [as_sealed.version]) is not None:
-            return self._gap(as_sealed)
-        if self._members.advance([as_sealed.member], [as_sealed.member_version]) is not None:
-            return self._member_gap(as_sealed)
+    def _check_versions(self, position: int, entry: Entry) -> Fault | None:
+        event, seal = entry.event, entry.seal
+        if self._streams.advance([event.stream], [seal.version]) is not None:
+            return self._gap(position, entry)
+        if self._members.advance([event.member or None], [seal.member_version or None]) is not None:
+            return self._member_gap(position, entry)
         return None
 
     def _check_created(self, row: Row, entry: Entry) -> Fault | None:
@@ -224,16 +220,16 @@ class Entries:
             return Fault(0, CREATED, "it does not name the verifier keys that this audit was given")
         return None
 
-    def _gap(self, row: Row) -> Fault:
-        expected = self._streams.expected(row.stream)
-        return Fault(row.position, VERSION, f"version {row.version} of {row.stream}, expected {expected}")
+    def _gap(self, position: int, entry: Any) -> Fault:
+        stream, expected = entry.event.stream, self._streams.expected(entry.event.stream)
+        return Fault(position, VERSION, f"version {entry.seal.version} of {stream}, expected {expected}")
 
-    def _member_gap(self, row: Row) -> Fault:
-        stated = "no member version" if row.member_version is None else f"member version {row.member_version}"
-        if row.member is None:
-            return Fault(row.position, MEMBER_VERSION, f"{stated}, but the event names no member")
-        expected = self._members.expected(row.member)
-        return Fault(row.position, MEMBER_VERSION, f"{stated} of {row.member}, expected {expected}")
+    def _member_gap(self, position: int, entry: Any) -> Fault:
+        member, version = entry.event.member, entry.seal.member_version
+        stated = f"member version {version}" if version else "no member version"
+        if not member:
+            return Fault(position, MEMBER_VERSION, f"{stated}, but the event names no member")
+        return Fault(position, MEMBER_VERSION, f"{stated} of {member}, expected {self._members.expected(member)}")
 
 
 def fault_of_form(entry: bytes) -> str | None:
@@ -254,27 +250,6 @@ def fault_of_form(entry: bytes) -> str | None:
         return "it has an empty set of private fields"
     if body.tags is not UNSET and not _in_order(body.tags):
         return "its tags are not in order"
-    return None
-
-
-def _as_sealed(row: Row, entry: Entry) -> Row:
-    """The row with the columns that its entry states."""
-    event, seal = entry.event, entry.seal
-    return row._replace(
-        stream=event.stream,
-        version=seal.version,
-        type=event.type,
-        member=None if event.member is UNSET else event.member,
-        member_version=None if seal.member_version is UNSET else seal.member_version,
-        source=event.source,
-        id=event.id,
-    )
-
-
-def _check_columns(row: Row, entry: Entry) -> Fault | None:
-    for column, found, stated in zip(Row._fields, row, _as_sealed(row, entry), strict=True):
-        if found != stated:
-            return Fault(row.position, INDEX, f"its row says {column} {found!r}, the entry {stated!r}")
     return None
 
 

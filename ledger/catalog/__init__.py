@@ -27,7 +27,6 @@ __all__ = [
     "json_schema",
     "kinds",
     "names",
-    "schemas",
 ]
 
 for _module in pkgutil.iter_modules(__path__):
@@ -79,15 +78,10 @@ def json_schema(name: str) -> dict[str, Any]:
     }
 
 
-def schemas() -> dict[str, dict[str, Any]]:
-    """Return the JSON Schema of the data of every type, by name."""
-    return {name: json_schema(name) for name in names()}
-
-
 def cloudevent_schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema of a whole CloudEvent of the type ``name``, as a caller posts it. Raises as ``get`` does.
 
-    The envelope is CloudEvents 1.0 JSON with the ledger's extension attributes (``docs/format.md``).
+    The envelope is CloudEvents 1.0 JSON with the ledger's extension attributes (``docs/how-to/post-events.md``).
     """
     data = json_schema(name)
     definitions = data.pop("$defs", {})

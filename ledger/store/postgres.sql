@@ -15,6 +15,7 @@ CREATE TABLE {schema}.head (
     epoch bigint NOT NULL
 ) WITH (fillfactor = 10);
 
+-- All but position and entry repeats what the entry's bytes say, and is there to find it: the bytes alone are audited.
 CREATE TABLE {schema}.entries (
     position bigint PRIMARY KEY CHECK (position >= 0),
     version bigint NOT NULL,
@@ -22,13 +23,13 @@ CREATE TABLE {schema}.entries (
     stream text COLLATE "C" NOT NULL,
     type text COLLATE "C" NOT NULL,
     member text COLLATE "C",
-    source text COLLATE "C",
-    id text COLLATE "C",
+    source text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
     entry bytea NOT NULL
 );
 CREATE UNIQUE INDEX entries_by_stream ON {schema}.entries (stream, version);
 CREATE UNIQUE INDEX entries_by_member ON {schema}.entries (member, member_version) WHERE member IS NOT NULL;
-CREATE UNIQUE INDEX entries_by_id ON {schema}.entries (source, id) WHERE id IS NOT NULL;
+CREATE UNIQUE INDEX entries_by_id ON {schema}.entries (source, id);
 CREATE INDEX entries_by_type ON {schema}.entries (type, position);
 
 CREATE TABLE {schema}.disclosures (position bigint PRIMARY KEY, sealed bytea NOT NULL);

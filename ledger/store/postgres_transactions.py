@@ -6,6 +6,7 @@ where all that one flush writes is one exchange with the server. Never begins or
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 from psycopg.types.numeric import Int8
 
+from ledger.errors import StoreError
 from ledger.store.protocol import PAGE, Batch, Head, Row, Selection, WrappedKey
 
 COPY_ROWS = 64
@@ -21,10 +23,13 @@ COPY_ROWS = 64
 LAST = 2**62
 """Above every position; a bigint ends at 2^63."""
 
-_COLUMNS = "position, stream, version, type, member, member_version, entry, source, id"  # in the order of `Row`
-_TYPES = ["int8", "text", "int8", "text", "text", "int8", "bytea", "text", "text"]
+_COLUMNS = "position, entry, stream, version, type, member, member_version, source, id"  # in the order of `NewRow`
+_TYPES = ["int8", "bytea", "text", "int8", "text", "text", "int8", "text", "text"]
 _ARRAYS = ", ".join(f"%b::{kind}[]" for kind in _TYPES)
 _NOTIFICATIONS = "SELECT stream, version, type, entry, position + 1 FROM {s}.entries WHERE position BETWEEN %s AND %s"
+
+_row = functools.partial(tuple.__new__, Row)
+"""``Row._make`` at a third of its time, for long scans."""
 
 
 class Statements:
@@ -41,7 +46,7 @@ class Statements:
         self.lock_head = self.head + " FOR UPDATE"
         self.move_head = on("UPDATE {s}.head SET size = %s, leaf = %s, recorded = %s, epoch = %s")
         self.notify = on("NOTIFY {s}")
-        self.rows = on(f"SELECT {_COLUMNS} FROM {{s}}.entries WHERE position BETWEEN %s AND %s")  # noqa: S608
+        self.rows = on("SELECT position, entry FROM {s}.entries WHERE position BETWEEN %s AND %s")
         self.copy = on(f"COPY {{s}}.entries ({_COLUMNS}) FROM STDIN (FORMAT BINARY)")
         self.insert = on(f"INSERT INTO {{s}}.entries ({_COLUMNS}) SELECT * FROM unnest({_ARRAYS})")  # noqa: S608
         self.last_notification = on("SELECT max(position) + 1 FROM {s}.entries")
@@ -51,7 +56,9 @@ class Statements:
             "SELECT source, id, position FROM unnest(%s::text[], %s::text[]) AS wanted (source, id)"
             " JOIN {s}.entries USING (source, id)"
         )
-        self.streams = on("SELECT stream, entry FROM {s}.entries WHERE stream = ANY(%s) ORDER BY stream, version")
+        self.streams = on(
+            "SELECT stream, version, entry FROM {s}.entries WHERE stream = ANY(%s) ORDER BY stream, version"
+        )
         self.member_versions = on(
             "SELECT name, (SELECT max(member_version) FROM {s}.entries WHERE member = name)"
             " FROM unnest(%s::text[]) AS name"
@@ -116,7 +123,7 @@ class PostgresReads:
                 values.append(wanted)
                 order = by
         statement += f" ORDER BY {order} LIMIT %s"
-        return [Row(*row) for row in self.all(statement, *values, Int8(limit))]
+        return list(map(_row, self.all(statement, *values, Int8(limit))))
 
     def tile(self, level: int, index: int) -> bytes:
         """The hashes of a tile, full or partial; empty when there is none."""
@@ -166,8 +173,11 @@ class PostgresWrites(PostgresReads):
     def streams(self, names: Sequence[str]) -> dict[str, list[bytes]]:
         """The entries of each named stream, by version; streams without any are left out."""
         found: dict[str, list[bytes]] = {}
-        for name, entry in self.all(self._sql.streams, list(names)):
-            found.setdefault(name, []).append(entry)
+        for name, version, entry in self.all(self._sql.streams, list(names)):
+            entries = found.setdefault(name, [])
+            entries.append(entry)
+            if version != len(entries):
+                raise StoreError(f"the store does not hold {name} whole", advice="audit the ledger")
         return found
 
     def member_versions(self, names: Sequence[str]) -> dict[str, int]:

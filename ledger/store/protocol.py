@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from eventsourcing.persistence import ApplicationRecorder, Subscription
 from msgspec import Struct, field
 
+from ledger.entry import Entry, decode
 from ledger.tiles import Tile
 
 PAGE = 1_000
@@ -30,17 +31,28 @@ class Head(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One stored entry with the columns that find it again. All but ``entry`` repeat what its bytes say."""
+    """A stored entry: where it stands, and its bytes, which say all else."""
 
     position: int
+    entry: bytes
+
+    def content(self) -> Entry:
+        """The entry read; anew at each call. Raises ``StoreError`` when the bytes are no entry."""
+        return decode(self.entry)
+
+
+class NewRow(NamedTuple):
+    """An entry to be written, with what of its content finds it again: a store need not read the bytes for it."""
+
+    position: int
+    entry: bytes
     stream: str
     version: int
     type: str
     member: str | None
     member_version: int | None
-    entry: bytes
-    source: str | None = None
-    id: str | None = None
+    source: str
+    id: str
 
 
 class Selection(NamedTuple):
@@ -69,7 +81,7 @@ class WrappedKey(NamedTuple):
 class Batch(Struct):
     """What one flush writes, all or nothing."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[NewRow] = field(default_factory=list)
     disclosures: list[tuple[int, bytes]] = field(default_factory=list)
     """(position, sealed disclosures) of the rows with private fields."""
     keys: list[WrappedKey] = field(default_factory=list)

@@ -1,4 +1,4 @@
--- The SQLite store, one file a ledger. Read by ledger/store/sqlite.py, statement by statement.
+-- The SQLite store, a ledger in one file. Read by ledger/store/sqlite.py, statement by statement.
 -- `rowid` is position + 1, declared so that VACUUM can't renumber it and the recorder library finds it by name.
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -11,18 +11,8 @@ CREATE TABLE head (
     epoch INTEGER NOT NULL
 );
 
--- What finds an entry again stands in columns, which are indexed in a file of their own (sqlite_index.sql).
-CREATE TABLE entries (
-    rowid INTEGER PRIMARY KEY,
-    stream TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    type TEXT NOT NULL,
-    member TEXT,
-    member_version INTEGER,
-    source TEXT,
-    id TEXT,
-    entry BLOB NOT NULL  -- last, since what stands behind a long value is slow to reach
-);
+-- An entry is its bytes and no more: what finds it again is taken from them, in a file of its own (sqlite_index.sql).
+CREATE TABLE entries (rowid INTEGER PRIMARY KEY, entry BLOB NOT NULL);
 
 CREATE TABLE disclosures (rowid INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
 
@@ -41,7 +31,13 @@ CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note BLOB NOT NULL);
 
 -- The recorder library reads its own column names.
 CREATE VIEW stored_events AS
-    SELECT rowid, stream AS originator_id, version AS originator_version, type AS topic, entry AS state FROM entries;
+    SELECT
+        rowid,
+        json_extract(CAST(entry AS TEXT), '$.event.stream') AS originator_id,
+        json_extract(CAST(entry AS TEXT), '$.seal.version') AS originator_version,
+        json_extract(CAST(entry AS TEXT), '$.event.type') AS topic,
+        entry AS state
+    FROM entries;
 
 CREATE TRIGGER entries_stay BEFORE UPDATE ON entries
     BEGIN SELECT RAISE(ABORT, 'entries are immutable'); END;

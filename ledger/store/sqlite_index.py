@@ -1,7 +1,7 @@
 """The index of a SQLite ledger: finds entries by stream, member, type and id, off the path of appends.
 
-Owns ``index.db`` beside the ledger's file. It is a cache: made from the columns of the entries by a few statements over
-thousands of them at a time, which write far less than four index pages an append would, and run without Python's
+Owns ``index.db`` beside the ledger's file. It is a cache: made from the entries by a few statements over thousands
+of them at a time, which write far less than four index pages an append would, and run without Python's
 interpreter lock. It lags; whoever needs it up to a position brings it there with ``catch_up``. Lost, stale or of
 another history, it is made anew. Invariant: it holds all entries below ``size()``, and none twice. Never writes to the
 ledger.
@@ -9,6 +9,7 @@ ledger.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -26,56 +27,87 @@ SCHEMA_VERSION = "1"
 LOCK_TIMEOUT = 30
 PASS = 32_768
 """Entries that one transaction indexes at most: some tenths of a second."""
-ADVICE = "audit the ledger; if it is sound, stop all that use it and delete index.db beside it: it is made anew"
+ADVICE = "stop all that use the ledger, delete index.db (it holds nothing of its own and is made anew), and audit"
 _PARAMETERS = 500
 """Values bound to one IN (...) list: far below SQLite's limit, and one cached statement for full lists."""
 
+_STAGED = "CREATE TEMP TABLE staged (position INTEGER PRIMARY KEY, stream, member, type, source, id)"
+_STAGE = """
+    INSERT INTO temp.staged
+    SELECT rowid - 1, json_extract(text, '$.event.stream'), json_extract(text, '$.event.member'),
+        json_extract(text, '$.event.type'), json_extract(text, '$.event.source'), json_extract(text, '$.event.id')
+    FROM (SELECT rowid, CAST(entry AS TEXT) AS text FROM log.entries WHERE rowid > :low AND rowid <= :high)
+"""
 _NAMES = """
     INSERT OR IGNORE INTO names (name)
-    SELECT stream FROM log.entries WHERE rowid > :low AND rowid <= :high
-    UNION SELECT member FROM log.entries WHERE rowid > :low AND rowid <= :high AND member IS NOT NULL
-    UNION SELECT type FROM log.entries WHERE rowid > :low AND rowid <= :high
-    UNION SELECT source FROM log.entries WHERE rowid > :low AND rowid <= :high AND source IS NOT NULL
+    SELECT stream FROM staged UNION SELECT member FROM staged WHERE member IS NOT NULL
+    UNION SELECT type FROM staged UNION SELECT source FROM staged
 """
-_COLUMN = """
-    INSERT INTO by_{0} SELECT number, entries.rowid - 1 FROM log.entries CROSS JOIN names ON name = {0}
-    WHERE entries.rowid > :low AND entries.rowid <= :high ORDER BY 1, 2
-"""
-_IDS = """
-    INSERT INTO ids SELECT number, id, entries.rowid - 1 FROM log.entries CROSS JOIN names ON name = source
-    WHERE entries.rowid > :low AND entries.rowid <= :high ORDER BY 1, 2
-"""
+_COLUMN = "INSERT INTO by_{0} SELECT number, position FROM staged CROSS JOIN names ON name = {0} ORDER BY 1, 2"
+_IDS = "INSERT INTO ids SELECT number, id, position FROM staged CROSS JOIN names ON name = source ORDER BY 1, 2"
 
 
 class Index:
     """The index of one ledger file. Safe for use from several threads and processes."""
 
     def __init__(self, ledger: Path) -> None:
-        """Open the index of ``ledger``, empty if there was none or if it was stale. Raises ``StoreError``."""
+        """The index of the file ``ledger``. Nothing is opened before it is needed."""
         self._ledger = ledger
         self.path = ledger.with_name("index.db")
-        self._lock = threading.Lock()  # guards the builder
-        self._builder = sqlite3.connect(
-            f"file:{_quoted(self.path)}", uri=True, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
-        )
+        self._lock = threading.Lock()  # guards the builder, and the opening of both
+        self._builder: sqlite3.Connection | None = None
+        self._reader: ReadingPool | None = None
+        self._closed = False
+
+    def _opened(self) -> ReadingPool:
+        """The connections for reading, after making sure that there is an index. Raises ``StoreError``."""
+        with self._lock:
+            if self._closed:
+                raise StoreError("the ledger is closed")
+            if self._reader is None:
+                self._open()
+                self._reader = ReadingPool(str(self.path), lock_timeout=LOCK_TIMEOUT)
+            return self._reader
+
+    def _open(self) -> None:
+        place = f"file:{_quoted(self.path)}"
+        builder: sqlite3.Connection | None = None
         try:
-            self._builder.execute("PRAGMA journal_mode = WAL")
-            self._builder.execute("PRAGMA synchronous = NORMAL")  # a lost commit is indexed again
-            self._builder.execute("ATTACH DATABASE ? AS log", (f"file:{_quoted(self._ledger)}?mode=ro",))
-            self.check()
-        except sqlite3.Error as error:
-            self._builder.close()
+            builder = sqlite3.connect(
+                place, uri=True, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
+            )
+            builder.execute("PRAGMA journal_mode = WAL")
+            builder.execute("PRAGMA synchronous = NORMAL")  # a lost commit is indexed again
+            builder.execute("PRAGMA temp_store = MEMORY")
+            builder.execute(_STAGED)
+            builder.execute("ATTACH DATABASE ? AS log", (f"file:{_quoted(self._ledger)}?mode=ro",))
+            self._builder = builder
+            self._empty_if_unusable()
+        except (sqlite3.Error, StoreError) as error:
+            if builder is not None:
+                builder.close()
+            self._builder = None
+            if isinstance(error, StoreError):
+                raise
             raise StoreError(f"{self.path} is no usable index: {error}", advice=ADVICE) from error
-        self._reader = ReadingPool(str(self.path), lock_timeout=LOCK_TIMEOUT)
 
     # --- Making ------------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """See that the file is an index of this version over this very history; if not, empty it.
+        """See that the index is of this very history; if not, empty it. Raises ``StoreError``."""
+        self._opened()
+        with self._lock:
+            try:
+                self._empty_if_unusable()
+            except sqlite3.Error as error:
+                raise StoreError(f"{self.path} is no usable index: {error}", advice=ADVICE) from error
 
-        It is emptied in place, under SQLite's own lock, since another process may have it open.
+    def _empty_if_unusable(self) -> None:
+        """Empty what is no index of this version over this history.
+
+        In place and under SQLite's own lock, since another process may have the file open.
         """
-        with self._lock, self._transaction() as cursor:
+        with self._transaction() as cursor:
             try:
                 schema, size, last = cursor.execute("SELECT schema, size, last FROM state").fetchone()
                 usable = schema == SCHEMA_VERSION and last == _last(cursor, size)
@@ -83,26 +115,31 @@ class Index:
                 usable = False
             if not usable:
                 self._empty(cursor)
+            making = cursor.execute("SELECT making FROM state").fetchone()
+        self._making = making
 
     def _empty(self, cursor: sqlite3.Cursor) -> None:
         tables = cursor.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'").fetchall()
+        if tables and ("state",) not in tables:  # a copy of, or a link to, some other database
+            raise StoreError(f"{self.path} is a database, but no index", advice="move it away")
         for (table,) in tables:
             cursor.execute(f"DROP TABLE main.{table}")
         schema = resources.files("ledger.store").joinpath("sqlite_index.sql").read_text(encoding="utf-8")
         for statement in schema.split(";"):
             cursor.execute(statement)
-        cursor.execute("INSERT INTO state VALUES (1, ?, 0, NULL)", (SCHEMA_VERSION,))
+        cursor.execute("INSERT INTO state VALUES (1, ?, ?, 0, NULL)", (SCHEMA_VERSION, os.urandom(16)))
 
     def catch_up(self, size: int) -> int:
         """Index the entries below ``size``; return the size that the index then has, which may be larger.
 
         Raises ``StoreError`` when two entries have one id or the database fails.
         """
-        with self._lock:
-            reached = self.size()
-            while reached < size:
-                reached = self._index_some(size)
-            return reached
+        reached = self.size()
+        if reached < size:
+            with self._lock:
+                while reached < size:
+                    reached = self._index_some(size)
+        return reached
 
     def _index_some(self, size: int) -> int:
         """One transaction: the next ``PASS`` entries. Others at it are waited for; a crash leaves none of it."""
@@ -118,15 +155,19 @@ class Index:
             raise StoreError(f"the index could not be brought up to date: {error}", advice=ADVICE) from error
 
     def _fill(self, cursor: sqlite3.Cursor, span: dict[str, int]) -> None:
-        cursor.execute(_NAMES, span)
+        cursor.execute("DELETE FROM temp.staged")
+        cursor.execute(_STAGE, span)
+        cursor.execute(_NAMES)
         for column in ("stream", "member", "type"):
-            cursor.execute(_COLUMN.format(column), span)
-        cursor.execute(_IDS, span)
+            cursor.execute(_COLUMN.format(column))
+        cursor.execute(_IDS)
         cursor.execute("UPDATE state SET size = ?, last = ?", (span["high"], _last(cursor, span["high"])))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
         """The builder's transaction; commits on a clean exit, else leaves nothing."""
+        if self._builder is None:
+            raise StoreError("the ledger is closed")
         cursor = self._builder.cursor()
         cursor.execute("BEGIN IMMEDIATE")
         try:
@@ -184,16 +225,25 @@ class Index:
 
     def close(self) -> None:
         """Release the connections. Idempotent."""
-        self._reader.close()
         with self._lock:
-            self._builder.close()
+            self._closed = True
+            reader, self._reader = self._reader, None
+            builder, self._builder = self._builder, None
+        if reader is not None:
+            reader.close()
+        if builder is not None:
+            builder.close()
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Cursor]:
-        with self._reader.transaction(commit=False) as cursor:
+        with self._opened().transaction(commit=False) as cursor:
             plain = cursor.sqlite_cursor
             plain.row_factory = None
             try:
+                if plain.execute("SELECT making FROM state").fetchone() != self._making:
+                    raise StoreError(
+                        f"{self.path} was emptied or replaced while in use", advice="open the ledger again"
+                    )
                 yield plain
             except sqlite3.DatabaseError as error:
                 raise StoreError(f"the index is damaged: {error}", advice=ADVICE) from error
@@ -237,9 +287,11 @@ class Indexer:
                 self._thread.start()
 
     def check(self) -> None:
-        """Raise what stopped the thread, if anything did: nothing may be appended that will not be found again."""
+        """If the thread failed, do its work, or raise why not: nothing is appended that will not be found again."""
         if self._failure is not None:
-            raise self._failure
+            self.reached = self._index.catch_up(self._wanted)
+            with self._lock:
+                self._failure = self._thread = None  # the next wake begins another
 
     def close(self) -> None:
         """Index what is left, and stop. Idempotent."""

@@ -2,7 +2,10 @@
 -- semicolon. Numbers for names
 -- keep the tables narrow.
 
-CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), schema TEXT NOT NULL, size INTEGER NOT NULL, last BLOB);
+-- `making` is drawn anew whenever the index is emptied, so that nobody goes on with another than the one they checked.
+CREATE TABLE state (
+    one INTEGER PRIMARY KEY CHECK (one = 1), schema TEXT NOT NULL, making BLOB NOT NULL, size INTEGER NOT NULL, last BLOB
+);
 CREATE TABLE names (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE by_stream (name INTEGER, position INTEGER, PRIMARY KEY (name, position)) WITHOUT ROWID;
 CREATE TABLE by_member (name INTEGER, position INTEGER, PRIMARY KEY (name, position)) WITHOUT ROWID;

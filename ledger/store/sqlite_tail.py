@@ -3,21 +3,20 @@
 Owns a few dicts over the last entries, kept by the one thread that writes. With the index they find every entry: below
 ``start`` the index alone, from there on the tail. Two generations, so that the older is dropped as a whole once it is
 indexed. It refuses an entry that does not follow the last of its stream or member, or repeats an id, as far as it knows
-them; for those it no longer knows, the index's own keys do. Never reads or writes a database.
+them; an id that it no longer knows, the index's own key refuses when it gets there. Never reads or writes a database.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import UNSET
+
 from ledger.errors import StoreError
+from ledger.store.protocol import NewRow, Row
 
 GENERATION = 16_384
 """Entries after which a new generation begins, if the older one can be dropped."""
-
-
-Placed = tuple[int, str, int, str | None, int | None, str | None, str | None]
-"""Where an entry is: (position, stream, version, member, member version, source, id)."""
 
 
 class _Generation:
@@ -48,10 +47,10 @@ class Tail:
         """The size of the log that the tail knows."""
         return self._new.end
 
-    def add(self, entries: Iterable[Placed]) -> None:
+    def add(self, entries: Iterable[NewRow]) -> None:
         """Add entries in order. Raises ``StoreError`` at one that contradicts those known, and is then unusable."""
         new, old = self._new, self._old
-        for position, stream, version, member, member_version, source, event_id in entries:
+        for position, _, stream, version, _, member, member_version, source, event_id in entries:
             last = new.versions.get(stream, old.versions.get(stream))
             if last is not None and version != last + 1:
                 raise StoreError(f"version {version} of {stream} can't follow version {last}")
@@ -62,10 +61,9 @@ class Tail:
                 if last is not None and member_version != last + 1:
                     raise StoreError(f"member version {member_version} of {member} can't follow {last}")
                 new.members[member] = member_version
-            if source is not None and event_id is not None:
-                if self.position(source, event_id) is not None:
-                    raise StoreError(f"the id {event_id} of {source} is taken")
-                new.ids[source, event_id] = position
+            if self.position(source, event_id) is not None:
+                raise StoreError(f"the id {event_id} of {source} is taken")
+            new.ids[source, event_id] = position
             new.end = position + 1
 
     def drop(self, indexed: int) -> None:
@@ -87,3 +85,19 @@ class Tail:
         """The last member version of a member in the tail, or None."""
         found = self._new.members.get(member)
         return self._old.members.get(member) if found is None else found
+
+
+def placed(row: Row) -> NewRow:
+    """A stored entry with what finds it again. Raises ``StoreError`` when the bytes are no entry."""
+    content = row.content()
+    event, seal = content.event, content.seal
+    return NewRow(
+        *row,
+        stream=event.stream,
+        version=seal.version,
+        type=event.type,
+        member=None if event.member is UNSET else event.member,
+        member_version=None if seal.member_version is UNSET else seal.member_version,
+        source=event.source,
+        id=event.id,
+    )

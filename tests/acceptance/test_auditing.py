@@ -146,3 +146,15 @@ def test_the_audit_changes_nothing(week: Run, data: Path) -> None:
     assert week("audit").code == 0
     with Log.open(data, "studio") as log:
         assert [row.entry for row in log.scan()] == before
+
+
+def test_the_audit_needs_no_index(week: Run, data: Path) -> None:
+    index = data / "studio" / "index.db"
+    for path in index.parent.glob("index.db-*"):
+        path.unlink()
+    index.write_bytes(b"no index at all")
+    assert week("audit", "--json").json["ok"] is True
+    damaged = week("log", "--stream", "ledger:main")
+    assert (damaged.code, "delete index.db" in damaged.err) == (1, True)
+    index.unlink()
+    assert week("log", "--stream", "ledger:main").code == 0

@@ -136,6 +136,8 @@ def test_a_proof_convinces_somebody_with_nothing_but_keys_entry_and_proof(week: 
     assert check("p", "bare", "k")[0] == 0
     assert check("p", "longer", "k")[0] == 20
     assert check("p", "changed", "k") == (20, b"")
+    refused = week("check-proof", tmp_path / "p", tmp_path / "changed", "--key", tmp_path / "k").err
+    assert refused.startswith(f"error: not proven: these bytes are not shown to stand at position 3 of {ORIGIN}")
     assert check("p", "e", "foreign") == (22, b"")
 
 

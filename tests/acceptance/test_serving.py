@@ -85,3 +85,11 @@ def test_listening_beyond_this_machine_is_warned_of(
     result = studio("serve", "--host", host, "--port", "9000")
     assert (result.code, result.out, "without TLS" in result.err) == (0, b"", warned)
     assert (asked[0]["host"], asked[0]["port"]) == (host, 9000)
+
+
+def test_a_folder_without_a_ledger_is_warned_of(
+    studio: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tools.cli.commands.serve.uvicorn.run", lambda *_, **__: None)
+    for folder, warned in ((data, False), (tmp_path / "empty", True)):
+        assert ("holds no ledger yet" in studio("serve", "--data", folder).err) is warned

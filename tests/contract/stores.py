@@ -6,18 +6,21 @@ test adapter that lets the recorder library's own test cases write rows: the shi
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
 
+import orjson
 import psycopg
-from eventsourcing.persistence import IntegrityError, StoredEvent
+from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
 
+from ledger.entry import decode
 from ledger.errors import StoreError
 from ledger.store.postgres import PostgresStore
-from ledger.store.protocol import Batch, Head, Row, Selection, Store
+from ledger.store.protocol import Batch, Head, NewRow, Row, Selection, Store
 from ledger.store.sqlite import SQLiteStore
 
 ORIGIN = "ledger.example/contract"
@@ -34,14 +37,13 @@ class RawInserts:
                 head = writes.head()
                 self._refuse_doubles(writes, stored_events)
                 rows = [
-                    Row(
+                    new_row(
                         position,
                         str(event.originator_id),
                         event.originator_version,
                         event.topic,
-                        None,
-                        None,
-                        event.state,
+                        data={"state": event.state.hex()},
+                        event_id=f"raw-{position}",
                     )
                     for position, event in enumerate(stored_events, head.size)
                 ]
@@ -53,15 +55,27 @@ class RawInserts:
             raise
         return [row.position + 1 for row in rows]
 
+    def select_events(self, *args: Any, **options: Any) -> list[StoredEvent]:
+        return [unwrapped(event) for event in super().select_events(*args, **options)]
+
+    def select_notifications(self, *args: Any, **options: Any) -> list[Notification]:
+        return [unwrapped(event) for event in super().select_notifications(*args, **options)]
+
 
 class RawSQLiteStore(RawInserts, SQLiteStore):
     integrity_error = sqlite3.IntegrityError
 
     def _refuse_doubles(self, writes: Any, stored_events: Sequence[StoredEvent]) -> None:
         """What the library leaves to a unique key, the log decides before it writes; so the adapter has to."""
-        taken = {(row.stream, row.version) for row in writes.rows(Selection(), limit=1_000_000)}
+        contents = [row.content() for row in writes.rows(Selection(), limit=1_000_000)]
+        taken = {(content.event.stream, content.seal.version) for content in contents}
         if any((str(event.originator_id), event.originator_version) in taken for event in stored_events):
             raise IntegrityError
+
+
+def unwrapped(event: Any) -> Any:
+    """An event of the library with the state that the adapter was given."""
+    return dataclasses.replace(event, state=bytes.fromhex(decode(event.state).event.public()["state"]))
 
 
 class RawPostgresStore(RawInserts, PostgresStore):
@@ -136,24 +150,53 @@ def leaf(position: int) -> bytes:
     return sha256(b"%d" % position).digest()
 
 
-def row(position: int, stream: str, version: int, kind: str = "t.a", member: tuple[str, int] | None = None) -> Row:
-    """A row whose entry says what it is; a store never reads it."""
+def new_row(
+    position: int,
+    stream: str,
+    version: int,
+    kind: str = "t.a",
+    member: tuple[str, int] | None = None,
+    *,
+    source: str = "urn:test",
+    event_id: str = "",
+    data: Any = None,
+) -> NewRow:
+    """A row with an entry that says where it belongs, and nothing that has to be true."""
     name, member_version = member or (None, None)
-    entry = f"entry {position} of {stream}".encode()
-    return Row(position, stream, version, kind, name, member_version, entry, "urn:test", f"id-{position}")
+    event = {
+        "actor": {"id": "a", "role": "staff"},
+        "data": data or {},
+        "id": event_id or f"id-{position}",
+        **({"member": name} if name else {}),
+        "source": source,
+        "stream": stream,
+        "time": "2026-03-01T00:00:00Z",
+        "type": kind,
+        "v": 1,
+    }
+    seal = {
+        "by": "local",
+        **({"member_version": member_version} if name else {}),
+        "position": position,
+        "prev": "0" * 64,
+        "recorded": "2026-03-01T00:00:00.000000Z",
+        "version": version,
+    }
+    entry = orjson.dumps({"event": event, "seal": seal})
+    return NewRow(position, entry, stream, version, kind, name, member_version, source, event["id"])
+
+
+def stored(rows: Iterable[NewRow]) -> list[Row]:
+    """The rows as they are read."""
+    return [Row(row.position, row.entry) for row in rows]
 
 
 def head(size: int) -> Head:
     return Head(size, leaf(size), f"2026-03-01T00:00:00.{size:06d}Z", 1)
 
 
-def write(store: Store, rows: Sequence[Row], **parts: Any) -> None:
-    """One transaction that appends ``rows``, each with an id of its own, and moves the head."""
-    ids = {position: (source, event_id) for source, event_id, position in parts.pop("ids", [])}
+def write(store: Store, rows: Sequence[NewRow], **parts: Any) -> None:
+    """One transaction that appends ``rows`` and moves the head."""
     with store.writing() as writes:
         size = writes.head().size + len(rows)
-        named = [
-            one._replace(source=ids[one.position][0], id=ids[one.position][1]) if one.position in ids else one
-            for one in rows
-        ]
-        writes.write(Batch(rows=named, head=head(size), **parts))
+        writes.write(Batch(rows=list(rows), head=head(size), **parts))

@@ -7,7 +7,7 @@ import pytest
 from ledger.errors import Conflict, NotFound
 from ledger.store.protocol import Batch, Selection, WrappedKey
 from ledger.tiles import Tile
-from tests.contract.stores import ORIGIN, head, leaf, row, write
+from tests.contract.stores import ORIGIN, head, leaf, new_row, stored, write
 
 MANY = 1_203  # more than one list of bound values takes, and than one page
 
@@ -24,7 +24,7 @@ def filled(store):
         if name is not None:
             members[name] = members.get(name, 0) + 1
         member = None if name is None else (name, members[name])
-        rows.append(row(position, stream, streams[stream], generator.choice(["t.a", "t.b", "t.c"]), member))
+        rows.append(new_row(position, stream, streams[stream], generator.choice(["t.a", "t.b", "t.c"]), member))
     for start in range(0, 300, 70):
         write(store, rows[start : start + 70])
     return store, rows
@@ -58,7 +58,7 @@ def test_an_empty_store_holds_nothing_but_its_head_and_origin(store):
 def test_rows_come_back_as_they_were_written_in_order_of_position(filled):
     store, rows = filled
     with store.reading() as reads:
-        assert reads.rows(Selection()) == rows
+        assert reads.rows(Selection()) == stored(rows)
         assert reads.head() == head(300)
 
 
@@ -84,7 +84,7 @@ def test_rows_come_back_as_they_were_written_in_order_of_position(filled):
 def test_a_selection_is_its_inclusive_range_and_its_equalities(filled, selection):
     store, rows = filled
     with store.reading() as reads:
-        assert reads.rows(selection) == wanted(rows, selection, 1_000)
+        assert reads.rows(selection) == stored(wanted(rows, selection, 1_000))
 
 
 def test_any_selection_with_any_limit_equals_its_definition(filled):
@@ -100,13 +100,12 @@ def test_any_selection_with_any_limit_equals_its_definition(filled):
                 generator.choice([None, "t.a", "t.c", "t.d"]),
             )
             limit = generator.choice([1, 2, 7, 1_000])
-            assert reads.rows(selection, limit) == wanted(rows, selection, limit), (selection, limit)
+            assert reads.rows(selection, limit) == stored(wanted(rows, selection, limit)), (selection, limit)
 
 
 def test_known_ids_are_found_by_source_and_id_together_however_many(store):
-    rows = [row(position, "reservation:R-1", position + 1) for position in range(MANY)]
     ids = [(f"urn:{position % 2}", f"id-{position // 2}", position) for position in range(MANY)]
-    write(store, rows, ids=ids)
+    write(store, [new_row(at, "reservation:R-1", at + 1, source=source, event_id=name) for source, name, at in ids])
     with store.writing() as writes:
         assert writes.find_ids([]) == {}
         assert writes.find_ids([("urn:0", "id-5"), ("urn:1", "id-5"), ("urn:2", "id-5"), ("urn:0", "id-x")]) == {
@@ -133,8 +132,9 @@ def test_a_name_of_another_kind_is_neither_a_stream_nor_a_member(filled, name):
 
 
 def test_a_stream_a_member_and_a_source_of_one_name_are_kept_apart(store):
-    write(store, [row(0, "member:M-1", 1, "t.a", ("member:M-1", 1))], ids=[("member:M-1", "member:M-1", 0)])
-    write(store, [row(1, "member:M-2", 1, "member:M-1", ("member:M-1", 2))])
+    member = ("member:M-1", 1)
+    write(store, [new_row(0, "member:M-1", 1, "t.a", member, source="member:M-1", event_id="member:M-1")])
+    write(store, [new_row(1, "member:M-2", 1, "member:M-1", ("member:M-1", 2))])
     with store.writing() as writes:
         assert list(writes.streams(["member:M-1"])) == ["member:M-1"]
         assert len(writes.streams(["member:M-1"])["member:M-1"]) == 1
@@ -144,7 +144,7 @@ def test_a_stream_a_member_and_a_source_of_one_name_are_kept_apart(store):
 
 
 def test_many_streams_and_members_are_found_at_once(store):
-    rows = [row(position, f"reservation:R-{position}", 1, "t.a", (f"M-{position}", 1)) for position in range(MANY)]
+    rows = [new_row(position, f"reservation:R-{position}", 1, "t.a", (f"M-{position}", 1)) for position in range(MANY)]
     write(store, rows)
     with store.writing() as writes:
         assert writes.streams([one.stream for one in rows]) == {one.stream: [one.entry] for one in rows}
@@ -161,7 +161,7 @@ def test_member_versions_are_the_highest_and_leave_out_the_unknown(filled):
 
 def test_a_transaction_finds_what_it_has_written_itself(store):
     with store.writing() as writes:
-        writes.write(Batch([row(0, "reservation:R-1", 1, "t.a", ("M-1", 1))], head=head(1)))
+        writes.write(Batch([new_row(0, "reservation:R-1", 1, "t.a", ("M-1", 1))], head=head(1)))
         assert writes.head() == head(1)
         assert writes.find_ids([("urn:test", "id-0")]) == {("urn:test", "id-0"): 0}
         assert list(writes.streams(["reservation:R-1"])) == ["reservation:R-1"]
@@ -170,7 +170,7 @@ def test_a_transaction_finds_what_it_has_written_itself(store):
 
 
 def test_disclosures_are_found_by_position_however_many_are_asked_for(store):
-    rows = [row(position, "reservation:R-1", position + 1) for position in range(MANY)]
+    rows = [new_row(position, "reservation:R-1", position + 1) for position in range(MANY)]
     sealed = [(position, b"sealed %d" % position) for position in range(0, MANY, 2)]
     write(store, rows, disclosures=sealed)
     with store.reading() as reads:
@@ -187,12 +187,12 @@ def test_data_keys_are_kept_by_member_and_stream_and_nobody_is_a_member_too(stor
         WrappedKey(3, "M-unseen", "reservation:R-unseen", 2, b"four"),
     ]
     first = [
-        row(0, "reservation:R-1", 1, "t.a", ("M-1", 1)),
-        row(1, "reservation:R-1", 2),
-        row(2, "reservation:R-2", 1),
+        new_row(0, "reservation:R-1", 1, "t.a", ("M-1", 1)),
+        new_row(1, "reservation:R-1", 2),
+        new_row(2, "reservation:R-2", 1),
     ]
     write(store, first, keys=keys[:3])
-    write(store, [row(3, "reservation:R-unseen", 1, "t.a", ("M-unseen", 1))], keys=keys[3:])
+    write(store, [new_row(3, "reservation:R-unseen", 1, "t.a", ("M-unseen", 1))], keys=keys[3:])
     pairs = [(key.member, key.stream) for key in keys]
     with store.reading() as reads:
         assert reads.data_keys(pairs) == dict(zip(pairs, keys, strict=True))
@@ -200,8 +200,8 @@ def test_data_keys_are_kept_by_member_and_stream_and_nobody_is_a_member_too(stor
 
 
 def test_a_tile_is_what_was_last_written_of_it(store):
-    write(store, [row(0, "s:1", 1)], tiles=[Tile(0, 0, leaf(0))])
-    write(store, [row(1, "s:1", 2)], tiles=[Tile(0, 0, leaf(0) + leaf(1)), Tile(1, 0, leaf(9))])
+    write(store, [new_row(0, "s:1", 1)], tiles=[Tile(0, 0, leaf(0))])
+    write(store, [new_row(1, "s:1", 2)], tiles=[Tile(0, 0, leaf(0) + leaf(1)), Tile(1, 0, leaf(9))])
     with store.reading() as reads:
         assert reads.tile(0, 0) == leaf(0) + leaf(1)
         assert reads.tile(1, 0) == leaf(9)
@@ -231,7 +231,7 @@ def test_a_second_handle_reads_what_the_first_wrote_and_keeps_the_origin(kind, f
     try:
         assert other.origin == ORIGIN
         with other.reading() as reads:
-            assert reads.rows(Selection()) == rows
+            assert reads.rows(Selection()) == stored(rows)
     finally:
         other.close()
 
@@ -246,7 +246,7 @@ def test_creating_over_a_store_is_refused_and_changes_nothing(kind, filled):
     with pytest.raises(Conflict):
         kind.create()
     with store.reading() as reads:
-        assert reads.rows(Selection()) == rows
+        assert reads.rows(Selection()) == stored(rows)
 
 
 def test_opening_what_was_never_made_is_refused(kind):
@@ -257,12 +257,12 @@ def test_opening_what_was_never_made_is_refused(kind):
 def test_a_subscription_is_woken_by_this_handle_and_by_another(kind, store):
     other = kind.open()
     try:
-        write(store, [row(0, "s:1", 1), row(1, "s:1", 2)])
+        write(store, [new_row(0, "s:1", 1), new_row(1, "s:1", 2)])
         with store.subscribe(gt=1) as subscription:
             assert next(subscription).id == 2
-            write(store, [row(2, "s:1", 3)])
+            write(store, [new_row(2, "s:1", 3)])
             assert next(subscription).id == 3
-            write(other, [row(3, "s:1", 4, "t.b")])
+            write(other, [new_row(3, "s:1", 4, "t.b")])
             found = next(subscription)
             assert (found.id, found.originator_id, found.originator_version, found.topic) == (4, "s:1", 4, "t.b")
         with store.subscribe(topics=["t.b"]) as subscription:

@@ -8,7 +8,7 @@ import pytest
 from ledger.errors import StoreError
 from ledger.store.protocol import Batch, Selection, WrappedKey
 from ledger.tiles import Tile
-from tests.contract.stores import head, leaf, row, write
+from tests.contract.stores import head, leaf, new_row, stored, write
 
 
 class Fault(Exception):
@@ -33,7 +33,7 @@ def filled(store):
     """Two rows with everything beside them."""
     write(
         store,
-        [row(0, "s:1", 1, "t.a", ("M-1", 1)), row(1, "s:1", 2, "t.a", ("M-1", 2))],
+        [new_row(0, "s:1", 1, "t.a", ("M-1", 1)), new_row(1, "s:1", 2, "t.a", ("M-1", 2))],
         tiles=[Tile(0, 0, leaf(0) + leaf(1))],
         disclosures=[(0, b"sealed")],
         keys=[WrappedKey(0, "M-1", "s:1", 1, b"wrapped")],
@@ -45,7 +45,7 @@ def filled(store):
 def next_batch(**changes):
     """A batch of one row that fits after those of ``filled``."""
     parts = {
-        "rows": [row(2, "s:2", 1, "t.b", ("M-2", 1))],
+        "rows": [new_row(2, "s:2", 1, "t.b", ("M-2", 1))],
         "disclosures": [(2, b"sealed too")],
         "keys": [WrappedKey(2, "M-2", "s:2", 1, b"wrapped too")],
         "tiles": [Tile(0, 0, leaf(0) + leaf(1) + leaf(2))],
@@ -79,9 +79,9 @@ def test_after_a_failed_transaction_the_same_batch_is_written_whole(filled):
     with filled.writing() as writes:
         writes.write(next_batch())
     with filled.reading() as reads:
-        assert [one.stream for one in reads.rows(Selection())] == ["s:1", "s:1", "s:2"]
+        assert [one.content().event.stream for one in reads.rows(Selection())] == ["s:1", "s:1", "s:2"]
         assert reads.data_keys([("M-2", "s:2")]) == {("M-2", "s:2"): WrappedKey(2, "M-2", "s:2", 1, b"wrapped too")}
-        assert reads.rows(Selection(member="M-2", type="t.b")) == [row(2, "s:2", 1, "t.b", ("M-2", 1))]
+        assert reads.rows(Selection(member="M-2", type="t.b")) == stored([new_row(2, "s:2", 1, "t.b", ("M-2", 1))])
 
 
 def test_names_first_met_in_a_failed_transaction_are_not_mistaken_later(kind, filled):
@@ -90,15 +90,14 @@ def test_names_first_met_in_a_failed_transaction_are_not_mistaken_later(kind, fi
         fail(filled)
     other = kind.open()
     try:
-        write(other, [row(2, "s:other", 1, "t.other", ("M-other", 1))], ids=[("urn:x", "x", 2)])
+        theirs = new_row(2, "s:other", 1, "t.other", ("M-other", 1), source="urn:x", event_id="x")
+        write(other, [theirs])
     finally:
         other.close()
-    write(filled, [row(3, "s:2", 1, "t.b", ("M-2", 1))], ids=[("urn:other", "id-2", 3)])
+    ours = new_row(3, "s:2", 1, "t.b", ("M-2", 1), source="urn:other", event_id="id-2")
+    write(filled, [ours])
     with filled.reading() as reads:
-        assert reads.rows(Selection(2)) == [
-            row(2, "s:other", 1, "t.other", ("M-other", 1))._replace(source="urn:x", id="x"),
-            row(3, "s:2", 1, "t.b", ("M-2", 1))._replace(source="urn:other", id="id-2"),
-        ]
+        assert reads.rows(Selection(2)) == stored([theirs, ours])
     with filled.writing() as writes:
         assert writes.find_ids([("urn:other", "id-2"), ("urn:x", "x")]) == {("urn:other", "id-2"): 3, ("urn:x", "x"): 2}
 
@@ -106,14 +105,14 @@ def test_names_first_met_in_a_failed_transaction_are_not_mistaken_later(kind, fi
 @pytest.mark.parametrize(
     "changes",
     [
-        {"rows": [row(1, "s:2", 1)]},
-        {"rows": [row(2, "s:1", 2)]},
-        {"rows": [row(2, "s:2", 1, "t.b", ("M-1", 2))]},
-        {"rows": [row(2, "s:2", 1), row(2, "s:2", 2)]},
-        {"rows": [row(2, "s:2", 1)._replace(id="id-0")]},
-        {"rows": [row(2, "s:2", 1), row(3, "s:2", 2)._replace(id="id-2")], "head": head(4)},
+        {"rows": [new_row(1, "s:2", 1)]},
+        {"rows": [new_row(2, "s:1", 2)]},
+        {"rows": [new_row(2, "s:2", 1, "t.b", ("M-1", 2))]},
+        {"rows": [new_row(2, "s:2", 1), new_row(2, "s:2", 2)]},
+        {"rows": [new_row(2, "s:2", 1, event_id="id-0")]},
+        {"rows": [new_row(2, "s:2", 1), new_row(3, "s:2", 2, event_id="id-2")], "head": head(4)},
         {"disclosures": [(0, b"another")]},
-        {"rows": [row(2, "s:1", 3, "t.b", ("M-1", 3))], "keys": [WrappedKey(0, "M-1", "s:1", 1, b"another")]},
+        {"rows": [new_row(2, "s:1", 3, "t.b", ("M-1", 3))], "keys": [WrappedKey(0, "M-1", "s:1", 1, b"another")]},
         {"tiles": [Tile(0, 0, leaf(0))]},
         {"tiles": [Tile(0, 0, leaf(0) + leaf(9) + leaf(2))]},
         {"head": head(1)},
@@ -146,7 +145,6 @@ def test_a_batch_that_contradicts_the_store_is_refused_whole(filled, changes):
     "sql",
     [
         "UPDATE entries SET entry = {zero}",
-        "UPDATE entries SET version = version + 100",
         "UPDATE entries SET {key} = {key} + 100",
         "DELETE FROM entries",
         "DELETE FROM entries WHERE {key} = 1",
@@ -246,7 +244,7 @@ def test_every_view_is_consistent_however_fast_others_write(kind, store):
         for position in range(total):
             width = min(position + 1, 256)
             tile = Tile(0, 0, b"".join(map(leaf, range(width))))
-            write((store, other)[position % 2], [row(position, "s:1", position + 1)], tiles=[tile])
+            write((store, other)[position % 2], [new_row(position, "s:1", position + 1)], tiles=[tile])
     finally:
         done.set()
         for thread in threads:

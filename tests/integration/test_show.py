@@ -30,7 +30,9 @@ def log(tmp_path):
 
 
 def reservations_in(log):
-    return sorted({row.stream for row in log.scan() if row.type.startswith("reservation.")})
+    return sorted(
+        {event.stream for row in log.scan() if (event := row.content().event).type.startswith("reservation.")}
+    )
 
 
 def test_show_and_the_reservations_projection_say_the_same_of_every_reservation(hotel_log, tmp_path):
@@ -106,8 +108,8 @@ def test_before_its_first_entry_a_stream_is_not_found_and_the_advice_says_when_i
     log.append([requested("R-1"), requested("R-2")])
     with pytest.raises(NotFound, match="R-2 has no entry up to position 1") as missing:
         show(log, "reservation:R-2", at=1)
-    assert missing.value.advice == "its first entry is at position 2"
-    with pytest.raises(NotFound):
+    assert missing.value.advice.startswith("its first entry is at position 2, recorded 20")
+    with pytest.raises(NotFound, match="R-2 has no entry recorded by then"):
         show(log, "reservation:R-2", at=-1)
 
 

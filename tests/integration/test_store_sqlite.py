@@ -240,7 +240,7 @@ def test_a_query_that_fails_while_reading_is_a_store_error(log):
     "sql",
     [
         "UPDATE OR REPLACE entries SET rowid = 2 WHERE rowid = 1",
-        "REPLACE INTO entries SELECT rowid, stream, 1, type, NULL, NULL, source, id, x'00' FROM entries LIMIT 1",
+        "REPLACE INTO entries SELECT rowid, x'00' FROM entries LIMIT 1",
         "REPLACE INTO tiles SELECT level, number, x'00' FROM tiles LIMIT 1",
         "REPLACE INTO checkpoints SELECT size, x'00' FROM checkpoints LIMIT 1",
         "REPLACE INTO head SELECT 1, 0, leaf, recorded, epoch FROM head",
@@ -347,3 +347,10 @@ def test_closing_releases_the_file_even_when_the_last_signature_is_refused(tmp_p
 def test_the_shipped_store_makes_no_table_for_the_library(log):
     log.store.create_table()  # what the library's factory calls
     assert log.page(Selection())[0].position == 0
+
+
+def test_a_log_that_was_only_read_leaves_no_file_of_sqlite_s_own(tmp_path):
+    new_log(tmp_path).close()
+    with Log.open(tmp_path, "studio") as log:
+        assert log.page(Selection(stream="ledger:main"))
+    assert not [*tmp_path.glob("studio/*-wal"), *tmp_path.glob("studio/*-shm")]

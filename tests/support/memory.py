@@ -62,8 +62,7 @@ class Memory:
                 seal["member_version"] = counts[event["member"]]
             if changes and position in changes:
                 changes[position](made)
-            found = (event["stream"], seal["version"], event["type"], event.get("member"), seal.get("member_version"))
-            self.entries.append(Row(position, *found, canonical(made), event["source"], event["id"]))
+            self.entries.append(Row(position, canonical(made)))
             prev = leaf(self.entries[-1].entry).hex()
         self.refit()
 

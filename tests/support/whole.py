@@ -30,14 +30,12 @@ def check_whole(log: Log) -> list[dict[str, object]]:
         event, seal = content["event"], content["seal"]
         assert (row.position, seal["position"], seal["prev"]) == (position, position, prev), f"chain at {position}"
         versions[event["stream"]] += 1
-        assert (row.stream, row.version) == (event["stream"], seal["version"]), f"columns at {position}"
         assert seal["version"] == versions[event["stream"]], f"version at {position}"
-        assert row.type == event["type"], f"columns at {position}"
         member = event.get("member")
         if member is not None:
             members[member] += 1
         expected = None if member is None else members[member]
-        assert (row.member, row.member_version, seal.get("member_version")) == (member, expected, expected)
+        assert seal.get("member_version") == expected, f"member version at {position}"
         assert seal["recorded"] >= recorded, f"time runs back at {position}"
         identity = (event["source"], event["id"])
         assert identity not in seen, f"{identity} stands twice, the second time at {position}"

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
-from ledger.audit import audit
 
+from ledger.audit import audit
 from ledger.flush import Receipt
 from ledger.log import Log
 from tools.bench.measure import Figure, compare
@@ -94,8 +94,14 @@ def _ready_made(posted: Sequence[bytes]) -> list[StoredEvent]:
     with fresh_ledger() as (log, _):
         append_all(log, posted, 1_000)
         return [
-            StoredEvent(originator_id=row.stream, originator_version=row.version, topic=row.type, state=row.entry)
+            StoredEvent(
+                originator_id=content.event.stream,
+                originator_version=content.seal.version,
+                topic=content.event.type,
+                state=row.entry,
+            )
             for row in log.scan()
+            for content in (row.content(),)
         ][1:]
 
 

@@ -142,6 +142,6 @@ def test_a_server_that_is_stopped_has_committed_what_it_acknowledged(tmp_path):
         server.process.wait(60)
     assert len(acknowledged) >= 50
     with Log.open(data, "studio") as log:
-        assert set(acknowledged) <= {row.stream for row in log.scan()}
+        assert set(acknowledged) <= {row.content().event.stream for row in log.scan()}
         assert log.checkpoint()[0].size == log.head().size
         assert json.loads(log.row(0).entry)["event"]["type"] == "ledger.created"

@@ -30,8 +30,11 @@ def facts(log: Log) -> list[tuple]:
     for row in log.scan():
         entry = decode(row.entry)
         if row.position:
-            stated = (entry.event.id, entry.event.source, bytes(entry.event.data), sorted(entry.event.commitments()))
-            found.append((row.position, row.stream, row.version, row.type, row.member, row.member_version, stated))
+            event, seal = entry.event, entry.seal
+            stated = (event.id, event.source, bytes(event.data), sorted(event.commitments()))
+            found.append(
+                (row.position, event.stream, seal.version, event.type, event.member, seal.member_version, stated)
+            )
     return found
 
 
@@ -40,7 +43,7 @@ def test_batches_over_http_give_the_states_and_versions_of_an_append(lines, tmp_
         for start in range(0, len(lines), 1000):
             local.append(lines[start : start + 1000])
         expected = facts(local)
-        streams = sorted({row.stream for row in local.scan()} - {"ledger:main"})
+        streams = sorted({row.content().event.stream for row in local.scan()} - {"ledger:main"})
         states = {stream: show(local, stream) for stream in streams[::7]}
     data = tmp_path / "served"
     with serve(data, make_ledger(data)) as server, server.client("service") as client:

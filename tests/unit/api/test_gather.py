@@ -88,7 +88,7 @@ def test_each_event_is_sealed_with_the_credential_that_posted_it(log: Log, submi
 
     asyncio.run(run())
     assert submitted == [3, 3]
-    found = {row.stream: b'"by":"other"' in row.entry for row in log.scan()}
+    found = {row.content().event.stream: b'"by":"other"' in row.entry for row in log.scan()}
     assert {stream for stream, by_other in found.items() if by_other} == {
         f"reservation:R-{number}" for number in (1, 3, 5)
     }
@@ -104,7 +104,7 @@ def test_a_cancelled_waiter_leaves_its_event_and_the_others_alone(log: Log):
         return await stays
 
     assert asyncio.run(run()).stream == "reservation:R-stays"
-    assert {row.stream for row in log.scan()} >= {"reservation:R-gone", "reservation:R-stays"}
+    assert {row.content().event.stream for row in log.scan()} >= {"reservation:R-gone", "reservation:R-stays"}
 
 
 def test_a_full_queue_refuses_the_group_and_the_next_is_taken(log: Log, monkeypatch):
@@ -118,3 +118,17 @@ def test_a_full_queue_refuses_the_group_and_the_next_is_taken(log: Log, monkeypa
         return await gathering.append(requested("R-1"), LOCAL)
 
     assert asyncio.run(run()).position == 1
+
+
+def test_a_fault_that_nobody_foresaw_reaches_its_callers(log: Log, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(log, "submit", fail)
+
+    async def run():
+        async with asyncio.timeout(10):
+            await Gathering(log).append(requested("R-1"), LOCAL)
+
+    with pytest.raises(RuntimeError, match="unforeseen"):
+        asyncio.run(run())

@@ -1,5 +1,6 @@
 """What surrounds a request: ids, headers, the log, and faults of ours."""
 
+import gc
 import io
 import json
 import re
@@ -7,7 +8,7 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
-from api.app import create_app
+from api.app import COLLECTOR, create_app
 from api.journal import Journal
 from api.middleware import SECURITY_HEADERS
 from api.settings import Settings
@@ -142,3 +143,12 @@ def test_an_alarm_of_a_ledger_is_logged():
     Journal(stream).alarm("studio", "the clock is behind")
     line = json.loads(stream.getvalue())
     assert (line["event"], line["level"], line["ledger"]) == ("alarm", "warning", "studio")
+
+
+def test_the_collector_is_tuned_while_serving_and_put_back(tmp_path):
+    before = gc.get_threshold()
+    http.make_ledger(tmp_path)
+    with TestClient(create_app(Settings(data=tmp_path, access_log="none"))):
+        assert gc.get_threshold() == COLLECTOR
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0

@@ -6,7 +6,7 @@ from ledger.datakeys import DataKeys, pair_of
 from ledger.errors import KeyFileError, StoreError
 from ledger.event import LOCAL, prepare
 from ledger.keys import Keys, write_private
-from ledger.store.protocol import Row
+from ledger.store.protocol import Head, Row
 from tests.support.events import ORIGIN, plain, requested
 
 PAIR = ("M-1", "reservation:R-1")
@@ -18,6 +18,10 @@ class Reads:
 
     def __init__(self):
         self.wrapped, self.sealed, self.asked = {}, {}, []
+        self.epoch = 1
+
+    def head(self):
+        return Head(1, bytes(32), "", self.epoch)
 
     def data_keys(self, pairs):
         pairs = list(pairs)
@@ -47,7 +51,7 @@ def stored(reads, data_keys, event, position=0):
     """An event's row, its disclosures sealed as a flush does it."""
     prepared = prepare(event, LOCAL)
     raw = entry.build(prepared.body, "local", None, position, entry.NO_PREVIOUS, RECORDED, 1)
-    row = Row(position, prepared.stream, 1, prepared.type.name, prepared.member, None, raw)
+    row = Row(position, raw)
     pair = pair_of(entry.decode(raw).event)
     key = data_keys.load(reads, [pair]).get(pair)
     if key is None:
@@ -117,6 +121,9 @@ def test_a_key_of_a_destroyed_epoch_is_left_out_but_one_that_is_damaged_is_a_fau
     with pytest.raises(KeyFileError):
         DataKeys(Keys(keys.folder, ORIGIN), ORIGIN).load(reads, [PAIR])
     path.unlink()
+    with pytest.raises(KeyFileError):  # the epoch in use: lost, not destroyed
+        DataKeys(Keys(keys.folder, ORIGIN), ORIGIN).load(reads, [PAIR])
+    reads.epoch = 2
     assert DataKeys(Keys(keys.folder, ORIGIN), ORIGIN).load(reads, [PAIR]) == {}
     write_private(path, content)
     assert list(DataKeys(Keys(keys.folder, ORIGIN), ORIGIN).load(reads, [PAIR])) == [PAIR]

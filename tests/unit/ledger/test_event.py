@@ -9,7 +9,7 @@ from msgspec import Raw
 
 import ledger.event
 from ledger import catalog, entry, privacy
-from ledger.errors import EventError, InvalidEvent, OversizedEvent, RoleDenied
+from ledger.errors import EventError, OversizedEvent, RoleDenied
 from ledger.event import LOCAL, SYSTEM, Credential, difference, prepare
 from tests.unit.ledger.catalog.examples import EXAMPLES
 from tests.unit.ledger.events import ADMIN, BASE, DATA, RECORD, SERVICE, body, event, fault, stored
@@ -242,10 +242,3 @@ class TestAnything:
         except EventError:
             return
         assert prepared.body == rfc8785.dumps(json.loads(prepared.body))
-
-    def test_an_error_in_one_line_has_path_fault_and_advice(self):
-        error = fault(event(type="reservation.request"))
-        line = ledger.event.describe_error(error)
-        assert line.startswith("$.type: unknown event type")
-        assert line.endswith("?)")
-        assert ledger.event.describe_error(InvalidEvent("x", "$.y")) == "$.y: x"

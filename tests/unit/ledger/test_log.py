@@ -37,7 +37,7 @@ class TestCreate:
     def test_a_new_ledger_begins_with_its_own_creation(self, log):
         (row,) = log.scan()
         created = decode(row.entry)
-        assert (row.stream, row.version, row.type) == ("ledger:main", 1, "ledger.created")
+        assert (created.event.stream, created.seal.version, created.event.type) == ("ledger:main", 1, "ledger.created")
         assert created.event.public() == {
             "format": 1,
             "origin": ORIGIN,

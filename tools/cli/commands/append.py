@@ -7,7 +7,6 @@ command again does, since known events are recognised.
 
 from __future__ import annotations
 
-import base64
 import os
 import sys
 import time
@@ -24,6 +23,7 @@ import msgspec
 from ledger.errors import EventError
 from ledger.flush import Outcome
 from ledger.log import Log
+from ledger.strict import write_base64
 from tools.cli import feed, output
 from tools.cli.exit_codes import ExitCode
 from tools.cli.feed import Item
@@ -102,7 +102,7 @@ def append(settings: Settings, file: str, atomic: bool, rejects: Path | None, ac
             with output.progress("appended", json=settings.json) as tick, _told(tally):
                 (_append_atomic if atomic else _append_each)(log, source, tally, tick)
         size = log.head().size
-        root = base64.b64encode(log.root(size)).decode()
+        root = write_base64(log.root(size))
     if tally.rejected:
         settings.outcome = ExitCode.INCOMPLETE
     _show(settings, tally, size, root, time.monotonic() - started)

@@ -6,7 +6,6 @@ The checks themselves are ``ledger.audit``.
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 import click
@@ -21,6 +20,7 @@ from ledger.note import VerifierKey
 from ledger.signer import Signer
 from ledger.store.protocol import Store
 from ledger.store.sqlite import SQLiteStore
+from ledger.strict import write_base64
 from tools.cli import output
 from tools.cli.commands.proofs import FILE, read_file, read_keys
 from tools.cli.exit_codes import ExitCode
@@ -82,7 +82,7 @@ def _audit(
 def _show(settings: Settings, report: Report) -> None:
     speed = round(report.checked / report.seconds) if report.seconds else 0
     fault = report.first_fault
-    root = base64.b64encode(report.root).decode()
+    root = write_base64(report.root)
     if settings.json:
         output.write_json(
             {

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from ledger import catalog, entry
+from ledger.canonical import MAX_INTEGER
 from ledger.errors import InvalidEvent
 from ledger.event import to_cloudevent
 from ledger.log import Log
@@ -19,10 +20,6 @@ from tools.cli.settings import Settings, pass_settings, verb
 
 PAGE = 500
 """Rows whose private values are opened together."""
-
-
-MAX_POSITION = 2**53 - 1
-"""No log gets there: a larger bound means the same, and need not fit into a database's integers."""
 
 
 class EventTypeName(click.ParamType[str]):
@@ -98,7 +95,7 @@ def log(
         elif settings.json:
             _write_document(_events(opened, rows))
         else:
-            width = len(f"{opened.head().size - 1:,}")
+            width = len(str(opened.head().size - 1))
             for row in rows:
                 output.write_line(_line(row, width))
 
@@ -106,10 +103,10 @@ def log(
 def bound(opened: Log, text: str, option: str, *, end: bool) -> int:
     """The position that an inclusive bound means. Raises ``click.BadParameter`` for neither position nor time."""
     try:
-        return min(opened.bound(text, end=end), MAX_POSITION)
+        return min(opened.bound(text, end=end), MAX_INTEGER)  # no log gets there, so a larger bound means the same
     except ValueError as error:
         raise click.BadParameter(
-            f"{text!r} is neither a position nor a time: {error}", click.get_current_context(), param_hint=option
+            f"{text!r} is no position, date or time: {error}", click.get_current_context(), param_hint=option
         ) from None
 
 
@@ -134,4 +131,5 @@ def _line(row: Row, width: int) -> str:
     stored = entry.decode(row.entry)
     recorded = f"{stored.seal.recorded[:10]} {stored.seal.recorded[11:19]}Z"
     actor = f"{stored.event.actor.role} {stored.event.actor.id}"
-    return f"{row.position:>{width},}  {recorded}  {row.stream:<24} {row.version:>4}  {row.type:<32} {actor}"
+    what = f"{stored.event.stream:<24} {stored.seal.version:>4}  {stored.event.type:<32}"
+    return f"{row.position:>{width}}  {recorded}  {what} {actor}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 from ledger.errors import MalformedNote
 from ledger.note import MAX_NOTE_BYTES, VerifierKey
 from ledger.proof import parse_proof, verify_entry
+from ledger.strict import write_base64
 from tools.cli import output
 from tools.cli.settings import Settings, pass_settings, verb
 
@@ -19,11 +19,6 @@ MAX_FILE = 2 * MAX_NOTE_BYTES
 
 POSITION = click.IntRange(min=0)
 FILE: Any = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
-
-
-def base64_of(data: bytes) -> str:
-    """Standard base64, as checkpoints and proof files spell hashes."""
-    return base64.b64encode(data).decode()
 
 
 def read_keys(path: Path) -> list[VerifierKey]:
@@ -62,7 +57,7 @@ def checkpoint(settings: Settings) -> None:
             {
                 "origin": current.origin,
                 "size": current.size,
-                "root": base64_of(current.root),
+                "root": write_base64(current.root),
                 "note": note.decode(),
             }
         )
@@ -110,7 +105,7 @@ def check_proof(settings: Settings, proof_file: Path, entry_file: Path, key_file
                 "origin": proven.origin,
                 "position": proof.index,
                 "size": proven.size,
-                "root": base64_of(proven.root),
+                "root": write_base64(proven.root),
             }
         )
     else:
@@ -127,12 +122,12 @@ def consistency(settings: Settings, old_size: int, new_size: int) -> None:
     Prints the hashes of the proof (RFC 6962) in base64, one a line; for equal sizes there are none.
     """
     if old_size > new_size:
-        raise click.UsageError(f"{old_size} is more than {new_size}", click.get_current_context())
+        raise click.UsageError(f"OLD_SIZE {old_size} is more than NEW_SIZE {new_size}", click.get_current_context())
     with settings.opened() as log:
-        proof = [base64_of(each) for each in log.consistency(old_size, new_size)]
+        proof = [write_base64(each) for each in log.consistency(old_size, new_size)]
         roots = (log.root(old_size), log.root(new_size)) if settings.json else ()
     if settings.json:
-        old_root, new_root = map(base64_of, roots)
+        old_root, new_root = map(write_base64, roots)
         output.write_json(
             {"old": old_size, "new": new_size, "old_root": old_root, "new_root": new_root, "proof": proof}
         )

@@ -34,5 +34,5 @@ def rebuild(settings: Settings, names: tuple[str, ...]) -> None:
         )
         return
     for one in rebuilt:
-        output.write_line(f"{one.name} {one.version} stands at position {one.position:,}")
+        output.write_line(f"{one.name} (version {one.version}) stands at position {one.position}")
     output.write_line(f"{size:,} entries in {seconds:.1f} s")

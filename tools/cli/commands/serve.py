@@ -32,8 +32,9 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """
     if not _is_loopback(host):
         output.say(f"warning: {host} may be reached from other machines, and this is HTTP without TLS")
+    if not any(settings.data.glob("*/ledger.db")):
+        output.say(f"warning: {settings.data} holds no ledger yet; make one with: continuity init NAME --origin ORIGIN")
     os.environ["CONTINUITY_DATA"] = str(settings.data)
-    os.environ["CONTINUITY_LEDGER"] = settings.ledger
     try:
         uvicorn.run(
             APPLICATION,
