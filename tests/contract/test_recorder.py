@@ -30,7 +30,7 @@ def run(kind, case, name, adapt=lambda store: store):
         Case(name).debug()  # unlike run(), it raises
     finally:
         for thread in set(threading.enumerate()) - threads:
-            if not thread.name.startswith("pool-"):  # a pool's live until it is closed
+            if not thread.name.startswith(("pool-", "ledger-")):  # the stores' own live until they are closed
                 thread.join(10)  # the library leaves readers behind that are about to end
         for store in stores:
             store.close()
