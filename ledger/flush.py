@@ -58,6 +58,7 @@ class Flush:
     def __init__(self, writes: Writes, head: Head, heads: Heads, keys: DataKeys, origin: str, recorded: str) -> None:
         self.batch = Batch(head=head)
         self.leaves: list[bytes] = []
+        self.results: list[list[Outcome] | EventError] = []
         self._writes = writes
         self._heads = heads
         self._keys = keys
@@ -69,8 +70,8 @@ class Flush:
         self._known: dict[tuple[str, str], int] = {}
         self._sealed: list[Prepared] = []  # beside batch.rows
 
-    def run(self, units: Sequence[Unit]) -> list[list[Outcome] | EventError]:
-        """Decide and seal all units; for each its outcomes, or the error that refused it."""
+    def run(self, units: Sequence[Unit]) -> None:
+        """Decide and seal all units; ``results`` then has for each its outcomes, or the error that refused it."""
         events = [prepared for unit in units for _, prepared in unit.events]
         self._known = self._writes.find_ids([(event.source, event.id) for event in events])
         self._heads.load(
@@ -78,12 +79,11 @@ class Flush:
             {event.stream for event in events} | {LEDGER_STREAM},
             {event.member for event in events if event.member is not None},
         )
-        results = [self._run_unit(unit) for unit in units]
+        self.results = [self._run_unit(unit) for unit in units]
         self._seal_disclosures()
         rows = self.batch.rows
         if rows:
             self.batch.head = Head(self._base + len(rows), self.leaves[-1], self._recorded, self._epoch)
-        return results
 
     def _run_unit(self, unit: Unit) -> list[Outcome] | EventError:
         undo, start, prev = Undo(), len(self.batch.rows), self._prev
@@ -128,16 +128,16 @@ class Flush:
         self.leaves.append(leaf)
         self._sealed.append(event)
         self.batch.rows.append(
-            NewRow(
-                position=position,
-                entry=entry,
-                stream=event.stream,
-                version=version,
-                type=event.type.name,
-                member=event.member,
-                member_version=member_version,
-                source=event.source,
-                id=event.id,
+            NewRow(  # by place: by name it takes twice the time
+                position,
+                entry,
+                event.stream,
+                version,
+                event.type.name,
+                event.member,
+                member_version,
+                event.source,
+                event.id,
             )
         )
         return Receipt(

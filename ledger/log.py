@@ -39,6 +39,9 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 ORIGIN = re.compile(r"(?=.{1,255}\Z)[A-Za-z0-9._~-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
 REACH_SECONDS = 0.5
 """Pause between a follower's attempts to reach a store that is away."""
+LARGE_REQUEST = 64
+"""From so many events on, preparing takes turns with sealing: two threads that contend for the interpreter lose more
+than they gain."""
 SIGN_SECONDS = 1.0
 """At most this much of a growing log is not yet covered by a signed checkpoint; nothing is signed while it rests."""
 
@@ -214,15 +217,8 @@ class Log:
         Raises ``EventError`` (atomic), ``Busy`` and ``ReadOnly``; the future raises ``EventError`` (atomic),
         ``StoreError``, ``ReadOnly`` and ``ForkError``.
         """
-        outcomes: list[Outcome | Prepared] = []
-        for index, raw in enumerate(events):
-            try:
-                outcomes.append(prepare(raw, credential))
-            except EventError as error:
-                error.index = index
-                if atomic:
-                    raise
-                outcomes.append(error)
+        with self._writer.turn if len(events) >= LARGE_REQUEST else contextlib.nullcontext():
+            outcomes = _prepared(events, credential, atomic=atomic)
         ready = [(index, event) for index, event in enumerate(outcomes) if isinstance(event, Prepared)]
         units = [Unit(ready)] if atomic else [Unit([one]) for one in ready]
         self._writer.check_open()
@@ -402,6 +398,22 @@ class Log:
                 self._timer = None
             with contextlib.suppress(Exception):  # a fork refuses the next append; another fault shows at the next call
                 self.checkpoint()
+
+
+def _prepared(
+    events: Sequence[bytes | msgspec.Raw], credential: Credential, *, atomic: bool
+) -> list[Outcome | Prepared]:
+    """Each event prepared, or its error; raises the first error when the request is atomic."""
+    outcomes: list[Outcome | Prepared] = []
+    for index, raw in enumerate(events):
+        try:
+            outcomes.append(prepare(raw, credential))
+        except EventError as error:
+            error.index = index
+            if atomic:
+                raise
+            outcomes.append(error)
+    return outcomes
 
 
 def _answer(

@@ -79,6 +79,8 @@ class Writer:
         self._known = False  # whether the edge and the heads are those of `_head`
         self._heads = Heads()
         self._edge = Edge()
+        self.turn = threading.Lock()
+        """Held by this thread while it seals; whoever prepares a large request takes turns with it."""
         self._condition = threading.Condition()  # guards the four below
         self._queue: deque[_Request] = deque()
         self._queued = 0
@@ -183,19 +185,24 @@ class Writer:
             self._alarm(f"after a commit: {error}")
 
     def _commit(self, units: list[Unit]) -> Results:
-        with self._store.writing() as writes:
-            head = writes.head()
-            self._adopt(head, writes)
-            flush = Flush(writes, head, self._heads, self._keys, self._store.origin, self._now(head))
-            results = flush.run(units)
-            batch = flush.batch
-            if batch.rows:
-                self._edge.extend(flush.leaves)
-                batch.tiles = self._edge.take_dirty()
-                writes.write(batch)
+        with self._store.writing() as writes, self.turn:  # the turn is given back before the commit, which takes time
+            flush = self._seal(writes, units)
+        if flush.batch.rows:
+            self._head = flush.batch.head
+        return flush.results
+
+    def _seal(self, writes: Writes, units: list[Unit]) -> Flush:
+        """Decide, seal and write within the transaction."""
+        head = writes.head()
+        self._adopt(head, writes)
+        flush = Flush(writes, head, self._heads, self._keys, self._store.origin, self._now(head))
+        flush.run(units)
+        batch = flush.batch
         if batch.rows:
-            self._head = batch.head
-        return results
+            self._edge.extend(flush.leaves)
+            batch.tiles = self._edge.take_dirty()
+            writes.write(batch)
+        return flush
 
     def _adopt(self, head: Head, writes: Writes) -> None:
         """See that the store's head is the one we left; if another process moved it on, load our caches anew."""

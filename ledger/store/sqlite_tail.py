@@ -61,9 +61,10 @@ class Tail:
                 if last is not None and member_version != last + 1:
                     raise StoreError(f"member version {member_version} of {member} can't follow {last}")
                 new.members[member] = member_version
-            if self.position(source, event_id) is not None:
+            identity = (source, event_id)
+            if identity in new.ids or identity in old.ids:
                 raise StoreError(f"the id {event_id} of {source} is taken")
-            new.ids[source, event_id] = position
+            new.ids[identity] = position
             new.end = position + 1
 
     def drop(self, indexed: int) -> None:
