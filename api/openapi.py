@@ -27,7 +27,7 @@ _LEDGER = "/v1/ledgers/{ledger}"
 _HASH: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _ALWAYS: tuple[type[Exception], ...] = (
     problems.BadParameter, problems.Unauthenticated, errors.Denied, errors.StoreError, errors.StoreLocked,
-    errors.KeyFileError,
+    errors.StoreUnreachable, errors.KeyFileError,
 )  # fmt: skip
 
 

@@ -141,6 +141,7 @@ TABLE: dict[type[Exception], Kind] = {
     errors.ReadOnly: Kind(503, "read-only", "The ledger takes no events now"),
     errors.ForkError: Kind(503, "fork", "The store holds another history than was signed"),
     errors.StoreLocked: Kind(503, "store-locked", "Another program holds the store"),
+    errors.StoreUnreachable: Kind(503, "store-unreachable", "The store does not answer"),
     errors.StoreError: Kind(503, "store-failed", "The store failed"),
     errors.KeyFileError: Kind(503, "key-failed", "A key is unusable"),
     NotReached: Kind(504, "not-reached", "The position is not there yet"),
@@ -154,6 +155,8 @@ _TOLD = (errors.Busy, errors.ReadOnly, errors.ForkError, NotReached)
 """Faults of 500 and above whose own words a caller may read: they name no file and no key."""
 READ_ONLY_SECONDS = 60
 """What Retry-After says while a ledger is read-only: a person must act first."""
+UNREACHABLE_SECONDS = 5
+"""What it says while a database server is away: most of them come back by themselves."""
 
 
 def kind_of(error: Exception) -> Kind:
@@ -193,6 +196,8 @@ def _headers(error: Exception) -> dict[str, str]:
         return {"Allow": error.allow}
     if isinstance(error, errors.ReadOnly):
         return {"Retry-After": str(READ_ONLY_SECONDS)}
+    if isinstance(error, errors.StoreUnreachable):
+        return {"Retry-After": str(UNREACHABLE_SECONDS)}
     if isinstance(error, errors.Busy | NotReached):
         return {"Retry-After": str(max(1, round(error.retry_after)))}
     if isinstance(error, TooSlow | BodyTooLarge):

@@ -303,7 +303,7 @@ class Log:
         with self._store.subscribe(gt=due) as subscription:
             for notification in subscription:
                 while due < notification.id:  # what was committed since comes along
-                    rows = self._page_steadily(Selection(due))
+                    rows = self._page_steadily(Selection(due)) or [self.row(due)]
                     yield from rows
                     due += len(rows)
 
