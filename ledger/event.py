@@ -82,7 +82,8 @@ SYSTEM = Credential(id="local", role="owner", actor="ledger", actor_role="system
 class Prepared(Struct, kw_only=True, gc=False):
     """A checked event, encoded and committed once, ready to be sealed. ``body`` is the event's canonical bytes.
 
-    ``lifecycle_data`` is what the lifecycle reads of it; ``claims`` says which actor attributes the caller left open.
+    ``lifecycle_data`` is what the lifecycle reads of it; ``claims`` says which actor attributes the caller left open;
+    ``reads_private`` that its credential may read what others posted.
     """
 
     type: catalog.EventType
@@ -101,6 +102,7 @@ class Prepared(Struct, kw_only=True, gc=False):
     actor_given: bool
     role_given: bool
     by: str
+    reads_private: bool
 
 
 _decode = msgspec.json.Decoder(CloudEvent).decode
@@ -240,6 +242,7 @@ def _prepared(
         actor_given=cloud.actor is not UNSET,
         role_given=cloud.actorrole is not UNSET,
         by=credential.id,
+        reads_private=credential.role in ("owner", "admin"),
     )
 
 

@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ledger.errors import StoreError
+from ledger.store.sqlite_errors import LOCK_TIMEOUT, use_wal
 from projections.projection import Projection, Row, Table
 
-LOCK_TIMEOUT: Final = 30
-"""Seconds to wait for another process's transaction."""
 _PARAMETERS: Final = 500
 """Values bound to one IN (...) list: far below SQLite's limit, and one cached statement for full lists."""
 _TYPES: Final = {"text": "TEXT", "integer": "INTEGER", "json": "TEXT"}
@@ -156,7 +154,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA page_size = 8192")
-        _use_wal(connection)
+        use_wal(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA cache_size = -32768")  # KiB: the indexes of some 100,000 streams
         connection.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: fewer, larger moves of the log into the file
@@ -169,20 +167,6 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch a new file to WAL. Two processes that do so at once don't wait for each other by themselves."""
-    deadline = time.monotonic() + LOCK_TIMEOUT
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return
 
 
 @contextmanager

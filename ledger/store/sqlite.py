@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 from uuid import UUID
 
-from eventsourcing.persistence import ApplicationRecorder, PersistenceError, StoredEvent, Subscription
+from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent, Subscription
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor
 
-from ledger.errors import Conflict, NotFound, StoreError, StoreLocked
+from ledger.errors import Conflict, NotFound, StoreError
 from ledger.store.protocol import PAGE, Batch, Head, Row, Selection, WrappedKey
+from ledger.store.sqlite_errors import LOCK_TIMEOUT, translated
 from ledger.store.sqlite_index import ADVICE, Column, Index, Indexer
 from ledger.store.sqlite_pool import ReadingPool
 from ledger.store.sqlite_subscription import FileFollower
@@ -33,8 +34,6 @@ from ledger.store.sqlite_tail import GENERATION, Tail, placed
 from ledger.store.subscription import WokenSubscription
 
 SCHEMA_VERSION = "1"
-LOCK_TIMEOUT = 30
-"""Seconds that a writer waits for another process's transaction."""
 LONGEST_TAIL = 8 * GENERATION
 """Entries that may await indexing; a writer that is further ahead indexes them itself first."""
 _LAST = 2**62
@@ -94,12 +93,10 @@ class SQLiteStore(SQLiteApplicationRecorder):
         return self
 
     def _meta(self) -> dict[str, str]:
-        try:
-            with self.datastore.transaction(commit=False) as cursor:
-                cursor.execute("SELECT name, value FROM meta")
-                meta = dict(map(tuple, cursor.fetchall()))
-        except (sqlite3.Error, PersistenceError) as error:
-            raise StoreError(f"{self.path} is not readable as a ledger: {error}") from None
+        unreadable = translated(f"{self.path} is not readable as a ledger")
+        with unreadable, self.datastore.transaction(commit=False) as cursor:
+            cursor.execute("SELECT name, value FROM meta")
+            meta = dict(map(tuple, cursor.fetchall()))
         if meta.get("schema") != SCHEMA_VERSION or "origin" not in meta:
             raise StoreError(
                 f"{self.path} has schema {meta.get('schema')}, this program knows {SCHEMA_VERSION}",
@@ -110,14 +107,15 @@ class SQLiteStore(SQLiteApplicationRecorder):
     @contextmanager
     def reading(self) -> Iterator[SQLiteReads]:
         """A consistent view for a short read, on a connection of the library's pool."""
-        with _translated(), self.datastore.transaction(commit=False) as cursor:
+        with translated(), self.datastore.transaction(commit=False) as cursor:
             yield SQLiteReads(_plain(cursor), self._index)
 
     @contextmanager
     def writing(self) -> Iterator[SQLiteWrites]:
         """The one write transaction. Commits durably on a clean exit; any error leaves no trace."""
         self._indexer.check()
-        with self._write_lock, _translated():
+        self._bring_index_near()
+        with self._write_lock, translated():
             self._pool.check_open()
             if self._writer is None:
                 self._writer = _connect(self.path)
@@ -138,6 +136,14 @@ class SQLiteStore(SQLiteApplicationRecorder):
             tail.drop(self._indexer.reached)
         self._follower.notify()
         self._indexer.wake(tail.end)
+
+    def _bring_index_near(self) -> None:
+        """Before the first transaction, index what is there: under the head's lock others would wait for it."""
+        if self._tail is None:
+            with self.reading() as reads:
+                size = reads.head().size
+            self._index.check()  # the file may have been replaced by an older one
+            self._index.catch_up(size)
 
     def _tail_at(self, cursor: sqlite3.Cursor) -> Tail:
         """The tail up to the head of this transaction: ours, with what other processes appended since."""
@@ -189,6 +195,11 @@ class SQLiteStore(SQLiteApplicationRecorder):
             if (gt is None or event.originator_version > gt) and (lte is None or event.originator_version <= lte)
         ]
         return (chosen[::-1] if desc else chosen)[:limit]
+
+    def select_notifications(self, *args: Any, **options: Any) -> Sequence[Notification]:
+        """The library's read of the log, with our errors."""
+        with translated():
+            return super().select_notifications(*args, **options)
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
         """A subscription to entries with a notification id (position + 1) above ``gt``, from any process."""
@@ -414,16 +425,3 @@ def _plain(cursor: SQLiteCursor | sqlite3.Cursor) -> sqlite3.Cursor:
     plain = cursor.sqlite_cursor if isinstance(cursor, SQLiteCursor) else cursor
     plain.row_factory = None
     return plain
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn database errors into ``StoreError``, with what to do where it is known."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise StoreLocked(f"the database failed: {error}", advice="see which program holds the lock") from error
-        raise StoreError(f"the database failed: {error}", advice="see that the disk has room and is sound") from error
-    except (sqlite3.Error, PersistenceError) as error:  # the library's pool wraps what it meets in its own
-        raise StoreError(f"the database failed: {error}", advice="audit the ledger before appending again") from error

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Literal
 
 from ledger.errors import StoreError
+from ledger.store.sqlite_errors import LOCK_TIMEOUT, translated, use_wal
 from ledger.store.sqlite_pool import ReadingPool
 
 Column = Literal["stream", "member", "type"]
 SCHEMA_VERSION = "1"
-LOCK_TIMEOUT = 30
 PASS = 32_768
 """Entries that one transaction indexes at most: some tenths of a second."""
 ADVICE = "stop all that use the ledger, delete index.db (it holds nothing of its own and is made anew), and audit"
@@ -36,15 +36,23 @@ _STAGE = """
     INSERT INTO temp.staged
     SELECT rowid - 1, json_extract(text, '$.event.stream'), json_extract(text, '$.event.member'),
         json_extract(text, '$.event.type'), json_extract(text, '$.event.source'), json_extract(text, '$.event.id')
-    FROM (SELECT rowid, CAST(entry AS TEXT) AS text FROM log.entries WHERE rowid > :low AND rowid <= :high)
+    FROM (
+        SELECT rowid, CASE WHEN json_valid(CAST(entry AS TEXT)) THEN CAST(entry AS TEXT) END AS text
+        FROM log.entries WHERE rowid > :low AND rowid <= :high
+    )
 """
+"""An entry that can't be read is left out, for the audit to name; it must not keep the others from being found."""
 _NAMES = """
     INSERT OR IGNORE INTO names (name)
     SELECT stream FROM staged UNION SELECT member FROM staged WHERE member IS NOT NULL
     UNION SELECT type FROM staged UNION SELECT source FROM staged
 """
 _COLUMN = "INSERT INTO by_{0} SELECT number, position FROM staged CROSS JOIN names ON name = {0} ORDER BY 1, 2"
-_IDS = "INSERT INTO ids SELECT number, id, position FROM staged CROSS JOIN names ON name = source ORDER BY 1, 2"
+_IDS = """
+    INSERT OR IGNORE INTO ids
+    SELECT number, id, position FROM staged CROSS JOIN names ON name = source WHERE id IS NOT NULL ORDER BY 1, 2, 3
+"""
+"""Of an id that stands twice, which only a tampered index lets in, the first is found."""
 
 
 class Index:
@@ -65,7 +73,8 @@ class Index:
             if self._closed:
                 raise StoreError("the ledger is closed")
             if self._reader is None:
-                self._open()
+                with translated(f"{self.path} is no usable index", ADVICE):
+                    self._open()
                 self._reader = ReadingPool(str(self.path), lock_timeout=LOCK_TIMEOUT)
             return self._reader
 
@@ -76,31 +85,26 @@ class Index:
             builder = sqlite3.connect(
                 place, uri=True, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
             )
-            builder.execute("PRAGMA journal_mode = WAL")
+            use_wal(builder)
             builder.execute("PRAGMA synchronous = NORMAL")  # a lost commit is indexed again
             builder.execute("PRAGMA temp_store = MEMORY")
             builder.execute(_STAGED)
             builder.execute("ATTACH DATABASE ? AS log", (f"file:{_quoted(self._ledger)}?mode=ro",))
             self._builder = builder
             self._empty_if_unusable()
-        except (sqlite3.Error, StoreError) as error:
+        except BaseException:
             if builder is not None:
                 builder.close()
             self._builder = None
-            if isinstance(error, StoreError):
-                raise
-            raise StoreError(f"{self.path} is no usable index: {error}", advice=ADVICE) from error
+            raise
 
     # --- Making ------------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
         """See that the index is of this very history; if not, empty it. Raises ``StoreError``."""
         self._opened()
-        with self._lock:
-            try:
-                self._empty_if_unusable()
-            except sqlite3.Error as error:
-                raise StoreError(f"{self.path} is no usable index: {error}", advice=ADVICE) from error
+        with self._lock, translated(f"{self.path} is no usable index", ADVICE):
+            self._empty_if_unusable()
 
     def _empty_if_unusable(self) -> None:
         """Empty what is no index of this version over this history.
@@ -132,7 +136,7 @@ class Index:
     def catch_up(self, size: int) -> int:
         """Index the entries below ``size``; return the size that the index then has, which may be larger.
 
-        Raises ``StoreError`` when two entries have one id or the database fails.
+        Raises ``StoreError`` when the database fails.
         """
         reached = self.size()
         if reached < size:
@@ -143,16 +147,13 @@ class Index:
 
     def _index_some(self, size: int) -> int:
         """One transaction: the next ``PASS`` entries. Others at it are waited for; a crash leaves none of it."""
-        try:
-            with self._transaction() as cursor:
-                low = cursor.execute("SELECT size FROM state").fetchone()[0]
-                (end,) = cursor.execute("SELECT size FROM log.head").fetchone()
-                high: int = min(low + PASS, max(size, end))
-                if high > low:
-                    self._fill(cursor, {"low": low, "high": high})
-                return high
-        except sqlite3.Error as error:
-            raise StoreError(f"the index could not be brought up to date: {error}", advice=ADVICE) from error
+        with translated("the index could not be brought up to date", ADVICE), self._transaction() as cursor:
+            low = cursor.execute("SELECT size FROM state").fetchone()[0]
+            (end,) = cursor.execute("SELECT size FROM log.head").fetchone()
+            high: int = min(low + PASS, max(size, end))
+            if high > low:
+                self._fill(cursor, {"low": low, "high": high})
+            return high
 
     def _fill(self, cursor: sqlite3.Cursor, span: dict[str, int]) -> None:
         cursor.execute("DELETE FROM temp.staged")
@@ -236,17 +237,13 @@ class Index:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Cursor]:
-        with self._opened().transaction(commit=False) as cursor:
+        pool = self._opened()
+        with translated("the index is damaged", ADVICE), pool.transaction(commit=False) as cursor:
             plain = cursor.sqlite_cursor
             plain.row_factory = None
-            try:
-                if plain.execute("SELECT making FROM state").fetchone() != self._making:
-                    raise StoreError(
-                        f"{self.path} was emptied or replaced while in use", advice="open the ledger again"
-                    )
-                yield plain
-            except sqlite3.DatabaseError as error:
-                raise StoreError(f"the index is damaged: {error}", advice=ADVICE) from error
+            if plain.execute("SELECT making FROM state").fetchone() != self._making:
+                raise StoreError(f"{self.path} was emptied or replaced while in use", advice="open the ledger again")
+            yield plain
 
 
 def _last(cursor: sqlite3.Cursor, size: int) -> bytes | None:
@@ -304,8 +301,8 @@ class Indexer:
 
     def _run(self) -> None:
         try:
-            while not self._closed:
-                self._changed.wait()
+            while not self._closed or self.reached < self._wanted:
+                self._changed.wait(None if not self._closed else 0)
                 self._changed.clear()
                 while self._wanted - self.reached < self.WORTH_A_PASS and not self._closed:
                     if not self._changed.wait(self.QUIET_SECONDS):

@@ -1,6 +1,5 @@
--- The index of a SQLite ledger, a cache in a file of its own. Read by ledger/store/sqlite_index.py, which splits it at each
--- semicolon. Numbers for names
--- keep the tables narrow.
+-- The index of a SQLite ledger, a cache in a file of its own. Read by ledger/store/sqlite_index.py, which splits it at
+-- each semicolon. Numbers for names keep the tables narrow.
 
 -- `making` is drawn anew whenever the index is emptied, so that nobody goes on with another than the one they checked.
 CREATE TABLE state (

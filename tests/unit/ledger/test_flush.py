@@ -90,9 +90,19 @@ class TestRepetition:
         assert all(same(*pair) for pair in zip(first, again, strict=True))
 
     def test_also_when_another_credential_sends_it_and_no_actor_is_named(self, log):
-        event = requested()
+        log.append([requested()])
+        event = plain("confirmed")
         (first,), (second,) = log.append([event]), log.append([event], SERVICE)
         assert same(first, second)
+
+    def test_but_not_with_private_values_of_another_credential_which_it_could_guess_that_way(self, log):
+        event = estimate_changed(id="a", data={"notes": "secret"})
+        log.append([requested()])
+        log.append([event])
+        for guess in ("secret", "other"):
+            with pytest.raises(IdConflict, match="another credential"):
+                log.append([estimate_changed(id="a", data={"notes": guess})], SERVICE)
+        assert log.append([event])[0].duplicate
 
     def test_also_beside_new_events(self, log):
         event = requested("R-1")
