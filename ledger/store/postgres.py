@@ -100,7 +100,7 @@ class PostgresStore(PostgresApplicationRecorder):
         """The one write transaction. Commits durably on a clean exit; any error leaves no trace."""
         with translated(), self._sessions.begun(self._begin_writing) as (connection, head):
             try:
-                writes = PostgresWrites(connection, self._sql, head)
+                writes = PostgresWrites(plain(connection), self._sql, head)
                 yield writes
                 self._commit(connection)
             except BaseException:
