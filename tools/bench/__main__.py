@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from tools.bench.http import single_events_figure
 from tools.bench.measure import Figure, line
 from tools.bench.sqlite import append_figures, audit_figures
 
@@ -18,6 +19,7 @@ def figures(repeats: int) -> Iterator[Figure]:
     """All figures, as they are taken."""
     yield from append_figures(repeats)
     yield from audit_figures(repeats)
+    yield single_events_figure(repeats)
 
 
 def main() -> None:
