@@ -1,4 +1,4 @@
-"""The HTTP figure: single events from many connections, against an empty FastAPI handler that parses the same bodies."""
+"""The HTTP figure: single events over many connections, against an empty handler that parses the same bodies."""
 
 from __future__ import annotations
 
