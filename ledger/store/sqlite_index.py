@@ -69,6 +69,8 @@ class Index:
 
     def _opened(self) -> ReadingPool:
         """The connections for reading, after making sure that there is an index. Raises ``StoreError``."""
+        if self._reader is not None:  # without the lock, which a pass of the builder may hold for long
+            return self._reader
         with self._lock:
             if self._closed:
                 raise StoreError("the ledger is closed")
@@ -261,7 +263,7 @@ class Indexer:
     """The thread that keeps an index near the end of the log: in large passes under load, soon when it grows quiet."""
 
     QUIET_SECONDS = 0.1
-    WORTH_A_PASS = 8_192
+    WORTH_A_PASS = PASS
 
     def __init__(self, index: Index) -> None:
         self._index = index
