@@ -71,6 +71,7 @@ class SQLiteStore(SQLiteApplicationRecorder):
         """Make the file with its schema, empty, at ``head``. Raises ``Conflict`` when it exists."""
         if path.exists():
             raise Conflict(f"{path} exists already")
+        path.touch(mode=0o600)  # copied out of its folder, it is no more open than in it
         schema = resources.files("ledger.store").joinpath("sqlite.sql").read_text(encoding="utf-8")
         connection = _connect(path)
         try:

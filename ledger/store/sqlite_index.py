@@ -82,6 +82,8 @@ class Index:
 
     def _open(self) -> None:
         place = f"file:{_quoted(self.path)}"
+        with suppress(OSError):  # there already; or what is wrong with the folder, SQLite says next
+            self.path.touch(mode=0o600, exist_ok=False)
         builder: sqlite3.Connection | None = None
         try:
             builder = sqlite3.connect(
