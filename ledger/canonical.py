@@ -83,7 +83,7 @@ def refuse_duplicates(raw: bytes, parsed: bytes) -> None:
     quotes, and counting them is exact; with escapes the text is parsed again by a slower parser that shows the pairs.
     Raises ``MalformedEvent`` with the path.
     """
-    if b"\\" not in raw and raw.count(b'"') == parsed.count(b'"'):
+    if raw.count(b'"') == parsed.count(b'"') and b"\\" not in raw:
         return
     path = _duplicate_path(json.loads(raw, object_pairs_hook=_Pairs), "$")
     if path is not None:

@@ -146,18 +146,25 @@ def prepare(raw: bytes | Raw, credential: Credential) -> Prepared:
         data = kind.decode(cloud.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise fault(error, "$.data") from None
-    refuse_duplicates(bytes(raw), _encode(cloud))
-    refuse_duplicates_in_data(bytes(cloud.data), _encode(data))
+    _refuse_duplicates(bytes(raw), cloud, _encode(data))
     _check_envelope(cloud, kind, credential)
     public, private = kind.split(data)
     committed = [privacy.commit(name, private[name]) for name in sorted(private)]
     return _prepared(cloud, kind, credential, public, private, committed)
 
 
-def refuse_duplicates_in_data(raw: bytes, parsed: bytes) -> None:
-    """As ``canonical.refuse_duplicates``, with the path below ``$.data``."""
+def _refuse_duplicates(raw: bytes, cloud: CloudEvent, data: bytes) -> None:
+    """Refuse a repeated key in the envelope or in its data; ``data`` is any re-encoding of the latter.
+
+    As ``canonical.refuse_duplicates``, but counted once for both: the envelope holds its data as they came.
+    """
+    given = bytes(cloud.data)
+    envelope = _encode(cloud)
+    if raw.count(b'"') == envelope.count(b'"') - given.count(b'"') + data.count(b'"') and b"\\" not in raw:
+        return  # a parser only ever drops strings, so neither part has lost one
+    refuse_duplicates(raw, envelope)
     try:
-        refuse_duplicates(raw, parsed)
+        refuse_duplicates(given, data)
     except MalformedEvent as error:
         raise MalformedEvent(error.detail, f"$.data{error.path[1:]}") from None
 

@@ -21,9 +21,9 @@ def normal(text: str) -> str:
 
     Raises ``ValueError`` for another form, a missing offset, a date that does not exist, or a leap second.
     """
-    if len(text) == 20 and text[19] == "Z" and _RFC3339.fullmatch(text):  # the common case, already normal
+    if len(text) == 20 and text[4::3] == "--T::Z":  # the common case, already normal: YYYY-MM-DDTHH:MM:SSZ
         dt.datetime.fromisoformat(text[:19])
-        return text if text[10] == "T" else text.upper()
+        return text
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise ValueError(f"expected {EXPECTED}")

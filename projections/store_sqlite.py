@@ -151,6 +151,8 @@ def _upsert(table: Table) -> str:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    with suppress(OSError):  # there already; or what is wrong with the folder, SQLite says next
+        path.touch(mode=0o600, exist_ok=False)
     connection = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA page_size = 8192")

@@ -8,7 +8,9 @@ nobody. Never judges content.
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_left
 from contextlib import AbstractContextManager
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from eventsourcing.persistence import PersistenceError
@@ -22,6 +24,8 @@ from ledger.tiles import TILE_BITS, TILE_WIDTH
 DAMAGE = (LedgerError, sqlite3.Error, PersistenceError, TypeError, ValueError, OverflowError, MemoryError)
 """What reading raises on damage: the database's errors, and those of values that are not of their column's type."""
 
+TILES_A_READ = 4
+"""Tiles of entries that one read takes."""
 CHECKPOINT_PAGE = 256
 NO_ENTRY = "there is no entry here"
 
@@ -79,18 +83,25 @@ class End(NamedTuple):
     checkpoints_beyond: list[tuple[int, bytes]]
 
 
+class _Ahead(NamedTuple):
+    """What was read at once: rows from ``first`` on, the first leaf of a tile, and the tiles beside them."""
+
+    first: int
+    rows: list[Row]
+    tiles: list[bytes]
+
+
 class Reader:
     """Reads a source that may be damaged anywhere."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._ahead = _Ahead(0, [], [])
 
     def page(self, first: int, count: int) -> Page:
         """The rows at ``count`` positions from ``first``, the first leaf of a tile, and that tile."""
         try:
-            with self._source.reading() as reads:
-                rows = reads.rows(Selection(first, first + count - 1), count)
-                tile = reads.tile(0, first // TILE_WIDTH)
+            rows, tile = self._read(first, count)
         except DAMAGE:
             return self._damaged_page(first, count)
         positions = [row[0] for row in rows]
@@ -98,6 +109,20 @@ class Reader:
             return Page(rows, tile, None)
         good = next((at for at, position in enumerate(positions) if position != first + at), len(rows))
         return Page(rows[:good], tile, Fault(first + good, MISSING, NO_ENTRY))
+
+    def _read(self, first: int, count: int) -> tuple[list[Row], bytes]:
+        """The rows and the tile, from a read of some tiles at once: beginning and ending a read takes its time."""
+        ahead = self._ahead
+        tile = (first - ahead.first) // TILE_WIDTH
+        if not 0 <= tile < len(ahead.tiles):
+            with self._source.reading() as reads:
+                rows = reads.rows(Selection(first, first + TILES_A_READ * TILE_WIDTH - 1), TILES_A_READ * TILE_WIDTH)
+                tiles = [reads.tile(0, first // TILE_WIDTH + one) for one in range(TILES_A_READ)]
+            ahead, tile = _Ahead(first, rows, tiles), 0
+            self._ahead = ahead
+        start = bisect_left(ahead.rows, first, key=itemgetter(0))
+        end = bisect_left(ahead.rows, first + count, lo=start, key=itemgetter(0))
+        return ahead.rows[start:end], ahead.tiles[tile]
 
     def row(self, position: int) -> Row | Fault:
         """The row at a position, or why there is none."""

@@ -30,6 +30,8 @@ from ledger.store.protocol import Head
 class PostgresStore(PostgresApplicationRecorder):
     """A ledger in one schema. Make it with ``create``, open it with the constructor."""
 
+    local = False
+
     def __init__(self, url: str, schema: str) -> None:
         """Open an existing schema.
 

@@ -45,6 +45,8 @@ _PARAMETERS = 500
 class SQLiteStore(SQLiteApplicationRecorder):
     """A ledger in one SQLite file. Make it with ``create``, open it with the constructor."""
 
+    local = True
+
     def __init__(self, path: Path) -> None:
         """Open an existing file. Raises ``NotFound`` when there is none, ``StoreError`` when it is no ledger's."""
         if not path.is_file():
@@ -71,6 +73,7 @@ class SQLiteStore(SQLiteApplicationRecorder):
         """Make the file with its schema, empty, at ``head``. Raises ``Conflict`` when it exists."""
         if path.exists():
             raise Conflict(f"{path} exists already")
+        path.touch(mode=0o600)  # copied out of its folder, it is no more open than in it
         schema = resources.files("ledger.store").joinpath("sqlite.sql").read_text(encoding="utf-8")
         connection = _connect(path)
         try:

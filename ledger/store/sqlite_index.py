@@ -69,6 +69,8 @@ class Index:
 
     def _opened(self) -> ReadingPool:
         """The connections for reading, after making sure that there is an index. Raises ``StoreError``."""
+        if self._reader is not None:  # without the lock, which a pass of the builder may hold for long
+            return self._reader
         with self._lock:
             if self._closed:
                 raise StoreError("the ledger is closed")
@@ -80,6 +82,8 @@ class Index:
 
     def _open(self) -> None:
         place = f"file:{_quoted(self.path)}"
+        with suppress(OSError):  # there already; or what is wrong with the folder, SQLite says next
+            self.path.touch(mode=0o600, exist_ok=False)
         builder: sqlite3.Connection | None = None
         try:
             builder = sqlite3.connect(
@@ -261,7 +265,7 @@ class Indexer:
     """The thread that keeps an index near the end of the log: in large passes under load, soon when it grows quiet."""
 
     QUIET_SECONDS = 0.1
-    WORTH_A_PASS = 8_192
+    WORTH_A_PASS = PASS
 
     def __init__(self, index: Index) -> None:
         self._index = index

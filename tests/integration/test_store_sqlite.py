@@ -15,6 +15,7 @@ from ledger.merkle import leaf_hash
 from ledger.store import sqlite as sqlite_store
 from ledger.store.protocol import Head, Selection
 from ledger.store.sqlite import SQLiteStore
+from projections.runner import Runner
 from tests.support.events import ORIGIN, estimate_changed, new_log, requested
 from tests.support.whole import check_file, check_receipts, check_whole
 
@@ -354,3 +355,13 @@ def test_a_log_that_was_only_read_leaves_no_file_of_sqlite_s_own(tmp_path):
     with Log.open(tmp_path, "studio") as log:
         assert log.page(Selection(stream="ledger:main"))
     assert not [*tmp_path.glob("studio/*-wal"), *tmp_path.glob("studio/*-shm")]
+
+
+def test_no_file_of_a_ledger_is_readable_by_others(tmp_path):
+    with new_log(tmp_path) as log:
+        log.append([requested()])
+        assert log.page(Selection(stream="reservation:R-1"))
+        Runner(log, tmp_path / "studio" / "projections.db").catch_up()
+        files = [path for path in (tmp_path / "studio").rglob("*") if path.is_file()]
+        assert {path.name for path in files} >= {"ledger.db", "ledger.db-wal", "index.db", "projections.db"}
+        assert {oct(path.stat().st_mode & 0o077) for path in files} == {"0o0"}

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tools.bench import postgres, sqlite
+from tools.bench.http import single_events_figure
 from tools.bench.measure import Figure, line
 
 REPORT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.json"
@@ -19,6 +20,7 @@ def figures(repeats: int) -> Iterator[Figure]:
     yield from sqlite.append_figures(repeats)
     yield from sqlite.audit_figures(repeats)
     yield from postgres.append_figures(repeats)
+    yield single_events_figure(repeats)
 
 
 def main() -> None:

@@ -51,7 +51,30 @@ def compare(
 ) -> Figure:
     """Run both ``repeats`` times in turn after one warm-up each; each call returns its figure in ``unit``."""
     ours(), peer()
-    runs = [(ours(), peer()) for _ in range(repeats)]
+    return figure(
+        name,
+        [(ours(), peer()) for _ in range(repeats)],
+        peer_name=peer_name,
+        unit=unit,
+        must=must,
+        aim=aim,
+        note=note,
+        better=better,
+    )
+
+
+def figure(
+    name: str,
+    runs: list[tuple[float, float]],
+    *,
+    peer_name: str,
+    unit: str,
+    must: float | None,
+    aim: float | None,
+    note: str,
+    better: Better = "higher",
+) -> Figure:
+    """The figure of interleaved runs, each (ours, the peer's): medians, and the median of their ratios."""
     return Figure(
         name=name,
         ours=statistics.median(run[0] for run in runs),

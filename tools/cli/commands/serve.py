@@ -16,6 +16,8 @@ from tools.cli.settings import Settings, pass_settings, verb
 
 APPLICATION = "api.app:create_app"
 """Named, not imported: the tools stand below the service, and this verb only starts it."""
+MOST_CONNECTIONS = 1_000
+"""Connections and requests at once; more are answered with 503, since each may hold a body in memory."""
 
 
 @verb("serve", "continuity serve", "continuity --data /srv/ledgers serve --port 9000")
@@ -44,6 +46,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
             host=host,
             port=port,
             server_header=False,
+            limit_concurrency=MOST_CONNECTIONS,
             access_log=False,
             log_config=_logging(),
         )
