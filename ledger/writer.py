@@ -16,7 +16,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
 
 from msgspec import Struct
 
@@ -28,6 +27,7 @@ from ledger.merkle import HASH_SIZE
 from ledger.moment import microseconds, recorded
 from ledger.store.protocol import Head, Store, Writes
 from ledger.tiles import TILE_WIDTH, Edge
+from ledger.turn import Turn
 
 FLUSH_EVENTS = 2_000
 """Events after which a flush takes no further request."""
@@ -80,8 +80,8 @@ class Writer:
         self._known = False  # whether the edge and the heads are those of `_head`
         self._heads = Heads()
         self._edge = Edge()
-        self.turn = threading.Lock()
-        """Held by this thread while it seals; whoever prepares a large request takes turns with it."""
+        self.turn = Turn()
+        """This thread's while it seals; whoever prepares a large request takes turns with it."""
         self._condition = threading.Condition()  # guards the four below
         self._queue: deque[_Request] = deque()
         self._queued = 0
@@ -186,26 +186,31 @@ class Writer:
             self._alarm(f"after a commit: {error}")
 
     def _commit(self, units: list[Unit]) -> Results:
-        with self._store.writing() as writes, self._turn(local=True):  # given back before the commit, which takes time
-            head = writes.head()
-            self._adopt(head, writes)
-            flush = Flush(writes, head, self._heads, self._keys, self._store.origin, self._now(head))
-            flush.look_up(units)
-            batch = flush.batch
-            with self._turn(local=False):
-                flush.run(units)
-                if batch.rows:
-                    self._edge.extend(flush.leaves)
-                    batch.tiles = self._edge.take_dirty()
-            if batch.rows:
+        self.turn.want()
+        with self._store.writing() as writes:
+            with (
+                self.turn.writing()
+            ):  # given back before the commit, which takes time; and before a remote store's writing
+                flush = self._seal(writes, units)
+                batch = flush.batch
+                if batch.rows and self._store.local:
+                    writes.write(batch)
+            if batch.rows and not self._store.local:
                 writes.write(batch)
         if batch.rows:
             self._head = batch.head
         return flush.results
 
-    def _turn(self, *, local: bool) -> AbstractContextManager[object]:
-        """The turn, for a store of that kind: a local one takes it as a whole; waiting for a remote one leaves it."""
-        return self.turn if self._store.local is local else nullcontext()
+    def _seal(self, writes: Writes, units: list[Unit]) -> Flush:
+        """Decide and seal within the transaction."""
+        head = writes.head()
+        self._adopt(head, writes)
+        flush = Flush(writes, head, self._heads, self._keys, self._store.origin, self._now(head))
+        flush.run(units)
+        if flush.batch.rows:
+            self._edge.extend(flush.leaves)
+            flush.batch.tiles = self._edge.take_dirty()
+        return flush
 
     def _adopt(self, head: Head, writes: Writes) -> None:
         """See that the store's head is the one we left; if another process moved it on, load our caches anew."""
