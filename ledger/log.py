@@ -24,26 +24,22 @@ from ledger.checkpoint import Checkpoint
 from ledger.credentials import Credentials
 from ledger.datakeys import DataKeys
 from ledger.entry import FORMAT_VERSION, decode
-from ledger.errors import Conflict, EventError, ForkError, NotFound, StoreUnreachable
-from ledger.event import LOCAL, SYSTEM, Credential, Prepared, prepare
-from ledger.flush import LEDGER_STREAM, Outcome, Receipt, Unit
+from ledger.errors import Conflict, ForkError, NotFound, StoreUnreachable
+from ledger.event import LOCAL, SYSTEM, Credential, Prepared
+from ledger.flush import LEDGER_STREAM, Outcome, Unit
 from ledger.keys import Keys, sync_folder
 from ledger.merkle import HASH_SIZE
 from ledger.note import VerifierKey
+from ledger.request import answer_with, prepare_all
 from ledger.signer import Signer, check_consistent
 from ledger.store.opening import StoreURL, create_store, discard_store, open_store
 from ledger.store.protocol import PAGE, Head, Row, Selection, Store
-from ledger.writer import Clock, Results, Writer
+from ledger.writer import Clock, Writer
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 ORIGIN = re.compile(r"(?=.{1,255}\Z)[A-Za-z0-9._~-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
 REACH_SECONDS = 0.5
 """Pause between a follower's attempts to reach a store that is away."""
-LARGE_REQUEST = 64
-"""From so many events on, preparing takes turns with sealing: two threads that contend for the interpreter lose more
-than they gain."""
-PIECE = 128
-"""Events that are prepared in one turn: about a millisecond, which a writer waits for at most."""
 SIGN_SECONDS = 1.0
 """At most this much of a growing log is not yet covered by a signed checkpoint; nothing is signed while it rests."""
 
@@ -227,11 +223,7 @@ class Log:
         Raises ``EventError`` (atomic), ``Busy`` and ``ReadOnly``; the future raises ``EventError`` (atomic),
         ``StoreError``, ``ReadOnly`` and ``ForkError``.
         """
-        outcomes: list[Outcome | Prepared] = []
-        for start in range(0, len(events), PIECE):
-            large = len(events) >= LARGE_REQUEST
-            with self._writer.turn.preparing() if large else contextlib.nullcontext():
-                outcomes += _prepared(events[start : start + PIECE], start, credential, atomic=atomic)
+        outcomes = prepare_all(events, credential, self._writer.turn, atomic=atomic)
         ready = [(index, event) for index, event in enumerate(outcomes) if isinstance(event, Prepared)]
         units = [Unit(ready)] if atomic else [Unit([one]) for one in ready]
         self._writer.check_open()
@@ -239,7 +231,7 @@ class Log:
         answer: Future[list[Outcome]] = Future()
         answer.set_running_or_notify_cancel()  # so that it can't be cancelled: once queued, the events are written
         queued = self._writer.submit(units)
-        queued.add_done_callback(lambda done: _answer(answer, done, outcomes, units, atomic=atomic))
+        queued.add_done_callback(lambda done: answer_with(answer, done, outcomes, units, atomic=atomic))
         return answer
 
     def _append_created(self) -> None:
@@ -411,41 +403,3 @@ class Log:
                 self._timer = None
             with contextlib.suppress(Exception):  # a fork refuses the next append; another fault shows at the next call
                 self.checkpoint()
-
-
-def _prepared(
-    events: Sequence[bytes | msgspec.Raw], start: int, credential: Credential, *, atomic: bool
-) -> list[Outcome | Prepared]:
-    """Each event prepared, or its error; raises the first error when atomic. ``start`` is the first one's index."""
-    outcomes: list[Outcome | Prepared] = []
-    for index, raw in enumerate(events, start):
-        try:
-            outcomes.append(prepare(raw, credential))
-        except EventError as error:
-            error.index = index
-            if atomic:
-                raise
-            outcomes.append(error)
-    return outcomes
-
-
-def _answer(
-    answer: Future[list[Outcome]],
-    done: Future[Results],
-    outcomes: list[Outcome | Prepared],
-    units: list[Unit],
-    *,
-    atomic: bool,
-) -> None:
-    """Resolve a request's future from its units' results, each put at its event's index."""
-    if (failure := done.exception()) is not None:
-        answer.set_exception(failure)
-        return
-    for unit, result in zip(units, done.result(), strict=True):
-        if isinstance(result, EventError) and atomic:
-            answer.set_exception(result)
-            return
-        decided = [result] if isinstance(result, EventError) else result
-        for (index, _), outcome in zip(unit.events, decided, strict=True):
-            outcomes[index] = outcome
-    answer.set_result([outcome for outcome in outcomes if isinstance(outcome, Receipt | EventError)])

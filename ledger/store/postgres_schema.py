@@ -21,7 +21,7 @@ SCHEMA_VERSION = "1"
 LONGEST_NAME = 63 - len(PREFIX)
 """Letters of a ledger's name at most: PostgreSQL cuts longer names of schemas and channels, and two could meet."""
 
-_GRANTS = """
+GRANTS = """
     GRANT USAGE ON SCHEMA {schema} TO {role};
     GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role};
     GRANT INSERT ON {schema}.entries, {schema}.disclosures, {schema}.data_keys, {schema}.tiles, {schema}.checkpoints
@@ -30,6 +30,7 @@ _GRANTS = """
     GRANT UPDATE (hashes) ON {schema}.tiles TO {role};
     GRANT DELETE ON {schema}.disclosures, {schema}.data_keys TO {role};
 """
+"""What the role of a service may do in a ledger's schema."""
 
 
 def schema_of(name: str) -> str:
@@ -65,7 +66,7 @@ def drop_schema(connection: Connection[Any], schema: str) -> None:
 def grant(connection: Connection[Any], schema: str, role: str) -> None:
     """Let the service's role ``role`` use the schema: what docs/how-to/postgresql.md lists, and nothing else."""
     with connection.transaction():
-        connection.execute(_filled(_GRANTS, schema=Identifier(schema), role=Identifier(role)))
+        connection.execute(_filled(GRANTS, schema=Identifier(schema), role=Identifier(role)))
 
 
 def _filled(text: str, **names: Identifier) -> Composed:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger.store.postgres_schema import GRANTS
 from tests.docs.shell_page import check_page
 
 # What a how-to page takes for granted: the ledger and the key file of the README's tour.
@@ -16,6 +17,8 @@ grep -o 'localhost/studio+.*' init.txt > studio.vkey
 continuity append examples/studio-week.ndjson 2>/dev/null
 """
 HOW_TO = ("audit", "check-a-proof", "post-events")
+FOR_SERVERS = ("postgresql", "scale-out")
+"""Pages about servers of the reader's own."""
 
 
 @pytest.fixture(autouse=True)
@@ -45,4 +48,11 @@ def test_the_how_to_page_runs_and_shows_what_it_says(name: str, repository: Path
 
 
 def test_every_how_to_page_is_run(repository: Path) -> None:
-    assert {path.stem for path in (repository / "docs" / "how-to").glob("*.md")} == set(HOW_TO)
+    assert {path.stem for path in (repository / "docs" / "how-to").glob("*.md")} == {*HOW_TO, *FOR_SERVERS}
+
+
+def test_the_page_on_postgresql_lists_the_grants_that_init_makes(repository: Path) -> None:
+    page = (repository / "docs" / "how-to" / "postgresql.md").read_text()
+    (listed,) = [block for block in re.findall(r"```sql\n(.*?)```", page, re.DOTALL) if "GRANT" in block]
+    made = GRANTS.replace("{schema}", "ledger_studio").replace("{role}", "continuity_service")
+    assert listed.split() == made.split()

@@ -1,5 +1,7 @@
 """The PostgreSQL store: its sessions, its plans, its schemas, and what it refuses to open."""
 
+import re
+
 import psycopg
 import pytest
 
@@ -82,6 +84,21 @@ def test_ledgers_of_one_database_know_nothing_of_each_other(tmp_path, database):
         assert (receipt.position, receipt.duplicate) == (1, False)
         assert (one.head().size, other.head().size) == (3, 2)
         assert [row.position for row in other.scan()] == [0, 1]
+
+
+def test_nothing_in_a_ledger_s_schema_leans_on_anything_outside(log, place):
+    with psycopg.connect(place.database) as owner:
+        foreign_keys = "SELECT count(*) FROM pg_constraint WHERE contype = 'f'"
+        assert owner.execute(foreign_keys).fetchone() == (0,)
+        leans = """
+            SELECT count(*) FROM pg_depend
+            JOIN pg_class ON refclassid = 'pg_class'::regclass AND refobjid = pg_class.oid
+            JOIN pg_namespace ON relnamespace = pg_namespace.oid
+            WHERE nspname NOT LIKE 'pg%' AND nspname NOT IN ('information_schema', 'ledger_studio')
+        """
+        assert owner.execute(leans).fetchone() == (0,)
+    for statement in vars(log.store._sql).values():
+        assert set(re.findall(r"\"?\w+\"?(?=\.)", statement)) <= {'"ledger_studio"', "excluded"}, statement
 
 
 def test_a_schema_and_its_channel_carry_the_ledger_s_name_whole(tmp_path, database):
