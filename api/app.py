@@ -71,7 +71,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     journal: Journal = app.state.journal
     app.state.readers = CapacityLimiter(READERS)
     app.state.posters = CapacityLimiter(POSTERS)
-    ledgers = Ledgers(settings.data, journal.alarm)
+    ledgers = Ledgers(settings.data, journal.alarm, settings.store)
     app.state.ledgers = ledgers
     thresholds = gc.get_threshold()
     gc.collect()

@@ -18,6 +18,7 @@ from ledger.credentials import Credentials
 from ledger.errors import NotFound, ReadOnly, StoreError
 from ledger.event import Credential
 from ledger.log import NAME, Log
+from ledger.store.opening import StoreURL
 
 OPENING_THREADS = 2
 Alarm = Callable[[str, str], None]
@@ -27,8 +28,9 @@ Alarm = Callable[[str, str], None]
 class Ledgers:
     """All ledgers under one data folder. ``authenticate`` first; only then does ``open`` touch a store."""
 
-    def __init__(self, data: Path, alarm: Alarm) -> None:
+    def __init__(self, data: Path, alarm: Alarm, store: StoreURL | None = None) -> None:
         self._data = data
+        self._store = store
         self._alarm = alarm
         self._credentials: dict[str, Credentials] = {}
         self._nobody = Credentials(data / ".no-ledger")
@@ -66,9 +68,11 @@ class Ledgers:
                 raise ReadOnly("the server is being stopped", advice="try again after the restart")
             if name not in self._logs:
                 try:
-                    self._logs[name] = Log.open(self._data, name, alarm=lambda text: self._alarm(name, text))
+                    self._logs[name] = Log.open(
+                        self._data, name, store=self._store, alarm=lambda text: self._alarm(name, text)
+                    )
                 except NotFound as error:
-                    raise StoreError(str(error)) from None  # it has credentials, so its file should be there
+                    raise StoreError(str(error)) from None  # it has credentials, so its store should be there
             return self._logs[name]
 
     def gathering(self, name: str, log: Log) -> Gathering:

@@ -1,7 +1,7 @@
 """What an operator may set, read once from the environment.
 
-Owns names, defaults and bounds of the settings. Never reads a file, and holds no secret: keys live in the ledgers' own
-folders.
+Owns names, defaults and bounds of the settings. Never reads a file. Keys live in the ledgers' own folders; the one
+secret that may stand here is a password in the store's URL, which shows itself to nobody.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from ledger.store.opening import StoreURL
+
 PREFIX = "CONTINUITY_"
 MEBIBYTE = 1024 * 1024
 
@@ -22,7 +24,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Settings of one server. Each is read from the environment under its name in capitals after ``CONTINUITY_``."""
 
     data: Path = Path("data")
-    """Folder of the ledgers: ``<data>/<ledger>/ledger.db`` and its keys."""
+    """Folder of the ledgers: the keys of each, and ``ledger.db`` unless there is a ``store``."""
+    store: StoreURL | None = None
+    """Database that holds the ledgers' schemas; without it, each is a file in its folder."""
     body_limit: Annotated[int, Meta(ge=1024, le=256 * MEBIBYTE)] = 8 * MEBIBYTE
     """Bytes of a request body; more is refused with 413, while it arrives."""
     body_events: Annotated[int, Meta(ge=1, le=20_000)] = 10_000
@@ -44,13 +48,15 @@ class Settings(Struct, frozen=True, kw_only=True):
             name: environment[key] for name in cls.__struct_fields__ if (key := PREFIX + name.upper()) in environment
         }
         try:
-            return msgspec.convert(given, cls, strict=False, dec_hook=_path)
+            return msgspec.convert(given, cls, strict=False, dec_hook=_decoded)
         except msgspec.ValidationError as error:
             detail, _, place = str(error).partition(" - at `$.")
             raise ValueError(f"{PREFIX}{place.rstrip('`').upper()}: {detail}") from None
 
 
-def _path(kind: type, value: object) -> Path:
+def _decoded(kind: type, value: object) -> Path | StoreURL:
+    if kind is StoreURL and isinstance(value, str):
+        return StoreURL(value)
     if kind is Path and isinstance(value, str) and value:
         return Path(value)
     raise ValueError("expected a path")

@@ -93,13 +93,20 @@ class Log:
 
     @classmethod
     def create(
-        cls, data: Path, name: str, origin: str, *, store: StoreURL | None = None, clock: Clock = system_clock
+        cls,
+        data: Path,
+        name: str,
+        origin: str,
+        *,
+        store: StoreURL | None = None,
+        service_role: str | None = None,
+        clock: Clock = system_clock,
     ) -> Created:
         """Make a ledger ``name`` under the folder ``data``: keys, store, ``ledger.created``, an owner's key.
 
-        The store is a file there, or a schema in the database at ``store``. The folder is built aside and renamed into
-        place, so that a crash leaves no half of one. Raises ``Conflict`` when the name is taken, ``ValueError`` for a
-        name or origin of another form, ``StoreError``.
+        The store is a file there, or a schema in the database at ``store``, which ``service_role`` may use. The folder
+        is built aside and renamed into place, so that a crash leaves no half of one. Raises ``Conflict`` when the name
+        is taken, ``ValueError`` for a name or origin of another form, ``StoreError``.
         """
         if not NAME.fullmatch(name):
             raise ValueError(f"a ledger's name is 1 to 63 of a-z, 0-9, - and _, got {name!r}")
@@ -114,7 +121,8 @@ class Log:
             shutil.rmtree(aside)  # left by a crash; it never was a ledger
         aside.mkdir(mode=0o700)
         keys = Keys.create(aside / "keys", origin)
-        made = create_store(store, name, aside, origin, Head(0, bytes(HASH_SIZE), "", keys.epochs()[-1]))
+        head = Head(0, bytes(HASH_SIZE), "", keys.epochs()[-1])
+        made = create_store(store, name, aside, origin, head, service_role=service_role)
         try:
             api_key = Credentials(keys.folder).issue("owner", "owner")
             with cls(made, keys, clock=clock) as log:

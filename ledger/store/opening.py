@@ -53,8 +53,10 @@ class StoreURL:
         return f"StoreURL({str(self)!r})"
 
 
-def create_store(url: StoreURL | None, name: str, folder: Path, origin: str, head: Head) -> Store:
-    """Make the store of the ledger ``name``, empty, at ``head``.
+def create_store(
+    url: StoreURL | None, name: str, folder: Path, origin: str, head: Head, *, service_role: str | None = None
+) -> Store:
+    """Make the store of the ledger ``name``, empty, at ``head``; ``service_role`` is the role that may then use it.
 
     Raises ``Conflict`` when there is one, ``ValueError`` for a name that the database can't hold, ``StoreError``.
     """
@@ -63,7 +65,7 @@ def create_store(url: StoreURL | None, name: str, folder: Path, origin: str, hea
     from ledger.store.postgres import PostgresStore
     from ledger.store.postgres_schema import schema_of
 
-    return PostgresStore.create(url.reveal(), schema_of(name), origin, head)
+    return PostgresStore.create(url.reveal(), schema_of(name), origin, head, service_role=service_role)
 
 
 def open_store(url: StoreURL | None, name: str, folder: Path) -> Store:
@@ -88,13 +90,3 @@ def discard_store(url: StoreURL | None, name: str) -> None:
 
         with translated(), connect(url.reveal()) as connection:
             drop_schema(connection, schema_of(name))
-
-
-def grant(url: StoreURL, name: str, role: str) -> None:
-    """Let the database role ``role`` serve the ledger ``name``; this takes the owner's role. Raises ``StoreError``."""
-    from ledger.store.postgres_datastore import connect, translated
-    from ledger.store.postgres_schema import grant as grant_use
-    from ledger.store.postgres_schema import schema_of
-
-    with translated(), connect(url.reveal()) as connection:
-        grant_use(connection, schema_of(name), role)

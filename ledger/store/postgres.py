@@ -21,7 +21,7 @@ from psycopg.sql import Identifier
 
 from ledger.errors import NotFound, StoreError
 from ledger.store.postgres_datastore import LedgerDatastore, connect, translated
-from ledger.store.postgres_schema import SCHEMA_VERSION, create_schema
+from ledger.store.postgres_schema import SCHEMA_VERSION, create_schema, grant
 from ledger.store.postgres_subscription import Listener, SteadySubscription
 from ledger.store.postgres_transactions import LAST, PostgresReads, PostgresWrites, Statements, plain
 from ledger.store.protocol import Head
@@ -48,10 +48,17 @@ class PostgresStore(PostgresApplicationRecorder):
             raise
 
     @classmethod
-    def create(cls, url: str, schema: str, origin: str, head: Head) -> PostgresStore:
-        """Make the schema, empty, at ``head``; this takes the owner's role. Raises ``Conflict`` when it exists."""
-        with translated(), connect(url) as connection:
+    def create(
+        cls, url: str, schema: str, origin: str, head: Head, *, service_role: str | None = None
+    ) -> PostgresStore:
+        """Make the schema, empty, at ``head``, and let ``service_role`` use it; this takes the owner's role.
+
+        Raises ``Conflict`` when it exists, ``StoreError``.
+        """
+        with translated(), connect(url) as connection, connection.transaction():
             create_schema(connection, schema, origin, head)
+            if service_role is not None:
+                grant(connection, schema, service_role)
         return cls(url, schema)
 
     @property

@@ -34,6 +34,7 @@ SESSION = """
         set_config('idle_in_transaction_session_timeout', %s, false),
         set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false),
         set_config('enable_seqscan', 'off', false),
+        set_config('enable_bitmapscan', 'off', false),
         set_config('enable_hashjoin', 'off', false),
         set_config('enable_mergejoin', 'off', false),
         set_config('jit', 'off', false),

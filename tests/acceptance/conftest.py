@@ -45,7 +45,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("CONTINUITY_")]:
+    for name in [name for name in os.environ if name.startswith("CONTINUITY_") and "_TEST_" not in name]:
         monkeypatch.delenv(name)
 
 

@@ -9,12 +9,10 @@ import multiprocessing
 import random
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any
 
 from ledger.errors import EventError, VersionConflict
-from ledger.log import Log
-from tests.support.events import estimate_changed, requested
+from tests.support.events import Place, estimate_changed, requested
 
 SPAWN = multiprocessing.get_context("spawn")  # a forked child would share the parent's threads' locks
 
@@ -28,9 +26,9 @@ def start(life: Any, *arguments: Any) -> tuple[BaseProcess, Connection]:
     return process, ours
 
 
-def append_requests(pipe: Connection, data: Path, tag: str, count: int, size: int) -> None:
+def append_requests(pipe: Connection, place: Place, tag: str, count: int, size: int) -> None:
     """Append ``count`` new reservations in batches of ``size``, once told to; report the receipts."""
-    with Log.open(data, "studio") as log:
+    with place.open() as log:
         events = [requested(f"{tag}-{number}", id=f"{tag}-{number}", member=None) for number in range(count)]
         pipe.send("ready")
         pipe.recv()
@@ -40,15 +38,15 @@ def append_requests(pipe: Connection, data: Path, tag: str, count: int, size: in
         pipe.send(receipts)
 
 
-def append_for_ever(pipe: Connection, data: Path, tag: str) -> None:
+def append_for_ever(pipe: Connection, place: Place, tag: str) -> None:
     """Append small batches until killed; report each receipt once it is had."""
-    with Log.open(data, "studio") as log:
+    with place.open() as log:
         for number in range(1_000_000):
             batch = [requested(f"{tag}-{number}-{part}", id=f"{tag}-{number}-{part}") for part in range(3)]
             pipe.send(log.append(batch))
 
 
-def append_mixed(pipe: Connection, data: Path, tag: str, seed: int, rounds: int, streams: int) -> None:
+def append_mixed(pipe: Connection, place: Place, tag: str, seed: int, rounds: int, streams: int) -> None:
     """Append to streams and members that others append to as well: new, retried and conditional events.
 
     Reports (receipts of our own events, receipts of events all processes post, versions won, versions lost).
@@ -56,7 +54,7 @@ def append_mixed(pipe: Connection, data: Path, tag: str, seed: int, rounds: int,
     generator = random.Random(seed)
     own, common, won, lost = [], [], [], []
     version = 1
-    with Log.open(data, "studio") as log:
+    with place.open() as log:
         pipe.send("ready")
         pipe.recv()
         for number in range(rounds):
@@ -81,9 +79,9 @@ def append_mixed(pipe: Connection, data: Path, tag: str, seed: int, rounds: int,
         pipe.send((own, common, won, lost))
 
 
-def checkpoint_again(pipe: Connection, data: Path, tag: str, rounds: int) -> None:
+def checkpoint_again(pipe: Connection, place: Place, tag: str, rounds: int) -> None:
     """Append a little and sign, again and again; report every note given out."""
-    with Log.open(data, "studio") as log:
+    with place.open() as log:
         pipe.send("ready")
         pipe.recv()
         notes = []

@@ -9,24 +9,23 @@ import pytest
 from ledger.audit import audit
 from ledger.errors import IdConflict, LifecycleRefused, VersionConflict
 from ledger.flush import Receipt
-from ledger.log import Log
 from tests.integration.children import append_mixed, start
-from tests.support.events import estimate_changed, new_log, plain, requested
+from tests.support.events import estimate_changed, plain, requested
 from tests.support.whole import check_file, check_receipts, check_whole
 
 ROUNDS, STREAMS, PROCESSES = 60, 6, 3
 
 
 @pytest.fixture
-def log(tmp_path):
-    with new_log(tmp_path) as log:
+def log(place):
+    with place.create() as log:
         yield log
 
 
-def test_three_processes_on_the_same_streams_and_members_make_one_true_history(tmp_path, log):
+def test_three_processes_on_the_same_streams_and_members_make_one_true_history(place, log):
     log.append([requested(f"S-{number}", f"M-{number % 5}") for number in range(STREAMS)])
     log.append([requested("race", "M-race")])
-    children = [start(append_mixed, tmp_path, f"p{seed}", seed, ROUNDS, STREAMS) for seed in range(PROCESSES)]
+    children = [start(append_mixed, place, f"p{seed}", seed, ROUNDS, STREAMS) for seed in range(PROCESSES)]
     for _, pipe in children:
         assert pipe.recv() == "ready"
     for _, pipe in children:
@@ -54,10 +53,11 @@ def test_three_processes_on_the_same_streams_and_members_make_one_true_history(t
     assert sorted(winners) == list(range(2, 2 + len(winners)))
     assert sum(winners.values()) + sum(len(lost) for *_, lost in reports) == ROUNDS * PROCESSES
     assert all(expected != actual for *_, lost in reports for expected, actual in lost)
-    with Log.open(tmp_path, "studio") as fresh:
+    with place.open() as fresh:
         assert check_whole(fresh) == entries
         assert audit(fresh.store, fresh.verifier_keys).ok
-    check_file(tmp_path / "studio" / "ledger.db")
+    if place.database is None:
+        check_file(place.data / "studio" / "ledger.db")
 
 
 def test_threads_of_one_log_make_one_true_history(log):
@@ -85,9 +85,9 @@ def test_threads_of_one_log_make_one_true_history(log):
 
 
 @pytest.mark.parametrize("handles", ["one log", "two logs"])
-def test_of_many_who_expect_the_same_version_exactly_one_wins_each_time(tmp_path, log, handles):
+def test_of_many_who_expect_the_same_version_exactly_one_wins_each_time(place, log, handles):
     log.append([requested("race")])
-    with Log.open(tmp_path, "studio") as second:
+    with place.open() as second:
         logs = [log, log if handles == "one log" else second]
         for version in range(1, 21):
             barrier = threading.Barrier(6)
@@ -107,9 +107,9 @@ def test_of_many_who_expect_the_same_version_exactly_one_wins_each_time(tmp_path
         check_whole(log)
 
 
-def test_a_log_sees_what_another_process_did_to_its_streams_before_it_decides(tmp_path, log):
+def test_a_log_sees_what_another_process_did_to_its_streams_before_it_decides(place, log):
     """Caches of heads, ids and data keys end where another writer's entries begin."""
-    with Log.open(tmp_path, "studio") as other:
+    with place.open() as other:
         receipts = log.append([requested("R-1", id="a"), plain("confirmed", id="b")])
         receipts += other.append([plain("cancelled", id="c", data={"notes": "by phone"})])
         with pytest.raises(LifecycleRefused):

@@ -19,7 +19,7 @@ from ledger.log import Log, system_clock
 from ledger.merkle import verify_consistency
 from ledger.store.sqlite import SQLiteStore
 from tests.integration.children import checkpoint_again, start
-from tests.support.events import new_log, requested
+from tests.support.events import Place, new_log, requested
 from tests.support.whole import check_receipts, check_whole
 
 FILES = ("ledger.db", "ledger.db-wal", "ledger.db-shm")
@@ -152,7 +152,7 @@ def assert_one_history(log, notes):
 
 
 def test_two_processes_that_sign_at_once_sign_one_tree(folder):
-    children = [start(checkpoint_again, folder.parent, f"p{one}", 60) for one in range(2)]
+    children = [start(checkpoint_again, Place(folder.parent), f"p{one}", 60) for one in range(2)]
     for _, pipe in children:
         assert pipe.recv() == "ready"
     for _, pipe in children:

@@ -5,16 +5,15 @@ import time
 
 import pytest
 
-from ledger.log import Log
 from tests.integration.children import append_for_ever, append_requests, start
-from tests.support.events import new_log, requested
+from tests.support.events import requested
 
 HERE, THERE, BATCH = 5_000, 5_000, 2
 
 
 @pytest.fixture
-def log(tmp_path):
-    with new_log(tmp_path) as log:
+def log(place):
+    with place.create() as log:
         yield log
 
 
@@ -40,9 +39,9 @@ def append_here(log, tag, count):
         )
 
 
-def test_ten_thousand_appends_from_here_and_from_another_process_each_arrive_once_in_order(tmp_path, log):
+def test_ten_thousand_appends_from_here_and_from_another_process_each_arrive_once_in_order(place, log):
     last = HERE + THERE
-    child, pipe = start(append_requests, tmp_path, "there", THERE, BATCH)
+    child, pipe = start(append_requests, place, "there", THERE, BATCH)
     assert pipe.recv() == "ready"
     followers = [follower(log, -1, last) for _ in range(3)]
     threads = [threading.Thread(target=append_here, args=(log, f"here-{one}", HERE // 4)) for one in range(4)]
@@ -63,8 +62,8 @@ def test_ten_thousand_appends_from_here_and_from_another_process_each_arrive_onc
     assert there != list(range(there[0], there[0] + THERE))
 
 
-def test_single_appends_of_another_process_are_seen_without_any_of_our_own(tmp_path, log):
-    child, pipe = start(append_requests, tmp_path, "there", 200, 1)
+def test_single_appends_of_another_process_are_seen_without_any_of_our_own(place, log):
+    child, pipe = start(append_requests, place, "there", 200, 1)
     assert pipe.recv() == "ready"
     thread, seen = follower(log, -1, 200)
     pipe.send("go")
@@ -73,19 +72,19 @@ def test_single_appends_of_another_process_are_seen_without_any_of_our_own(tmp_p
     assert seen == list(range(201))
 
 
-def test_a_follower_in_another_handle_on_the_ledger_sees_appends_of_this_one(tmp_path, log):
-    with Log.open(tmp_path, "studio") as other:
+def test_a_follower_in_another_handle_on_the_ledger_sees_appends_of_this_one(place, log):
+    with place.open() as other:
         thread, seen = follower(other, 0, 100)
         append_here(log, "a", 100)
         thread.join(30)
     assert seen == list(range(1, 101))
 
 
-def test_nothing_is_missed_when_the_other_process_is_killed_while_it_appends(tmp_path, log):
+def test_nothing_is_missed_when_the_other_process_is_killed_while_it_appends(place, log):
     thread, seen = follower(log, -1, 10**9)
     acknowledged = []
     for attempt in range(3):
-        child, pipe = start(append_for_ever, tmp_path, f"child-{attempt}")
+        child, pipe = start(append_for_ever, place, f"child-{attempt}")
         acknowledged += pipe.recv()
         deadline = time.monotonic() + 0.2
         while time.monotonic() < deadline:

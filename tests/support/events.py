@@ -8,9 +8,10 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger.log import Log
+from ledger.store.opening import StoreURL
 
 ORIGIN = "ledger.example/studio"
 SOURCE = "urn:test"
@@ -61,6 +62,25 @@ def plain(verb: str, reservation: str = "R-1", member: str | None = "M-1", **att
     """``confirmed``, ``waitlisted`` or ``cancelled``: a reservation event that needs no data."""
     data = attributes.pop("data", {})
     return cloud(f"reservation.{verb}", f"reservation:{reservation}", data, member=member, **attributes)
+
+
+class Place(NamedTuple):
+    """Where a test's ledger is: its folder, and the database of its store if that is PostgreSQL. Processes pass it."""
+
+    data: Path
+    database: str | None = None
+
+    @property
+    def store(self) -> StoreURL | None:
+        return None if self.database is None else StoreURL(self.database)
+
+    def create(self, **options: Any) -> Log:
+        """The new ledger, opened."""
+        return Log.create(self.data, "studio", ORIGIN, store=self.store, **options).log
+
+    def open(self, **options: Any) -> Log:
+        """The ledger, opened once more."""
+        return Log.open(self.data, "studio", store=self.store, **options)
 
 
 def new_log(data: Path, name: str = "studio", **options: Any) -> Log:

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from api.settings import Settings
 from ledger.log import Log
+from ledger.store.opening import StoreURL
 from tests.support.events import ORIGIN
 
 ROLES = ("owner", "admin", "service", "auditor", "member")
@@ -21,9 +22,9 @@ BATCH = "application/cloudevents-batch+json"
 NDJSON = "application/x-ndjson"
 
 
-def make_ledger(data: Path, name: str = "studio") -> dict[str, str]:
+def make_ledger(data: Path, name: str = "studio", store: StoreURL | None = None) -> dict[str, str]:
     """Make a ledger with one credential for each role, and a second service; the keys by role or id."""
-    created = Log.create(data, name, ORIGIN)
+    created = Log.create(data, name, ORIGIN, store=store)
     with created.log as log:
         keys = {role: log.credentials.issue(f"the-{role}", role) for role in ROLES if role != "owner"}
         keys["other"] = log.credentials.issue("the-other", "service")
@@ -58,10 +59,11 @@ class Service(NamedTuple):
 
 
 @contextmanager
-def service(data: Path, **settings: Any) -> Iterator[Service]:
-    """The service over a new ledger in a folder."""
-    keys = make_ledger(data)
-    app = create_app(Settings(data=data, access_log="none", **settings))
+def service(data: Path, store: str | None = None, **settings: Any) -> Iterator[Service]:
+    """The service over a new ledger in a folder, or with its store in a database."""
+    url = None if store is None else StoreURL(store)
+    keys = make_ledger(data, store=url)
+    app = create_app(Settings(data=data, store=url, access_log="none", **settings))
     with TestClient(app, raise_server_exceptions=True) as client:
         yield Service(client, keys, data)
 

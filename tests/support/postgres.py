@@ -22,8 +22,6 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
-from ledger.store.opening import StoreURL
-
 VARIABLE = "CONTINUITY_TEST_DATABASE_URL"
 _numbers = itertools.count(1)
 
@@ -126,6 +124,6 @@ def any_server() -> Iterator[Server]:
             yield server
 
 
-def store_url(text: str) -> StoreURL:
-    """The URL as the ledger takes it."""
-    return StoreURL(text)
+def with_user(url: str, user: str, password: str) -> str:
+    """The same database as another user."""
+    return url_of(conninfo_to_dict(url), user=user, password=password)

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import msgspec
 
+from tools.bench import postgres, sqlite
 from tools.bench.http import single_events_figure
 from tools.bench.measure import Figure, line
-from tools.bench.sqlite import append_figures, audit_figures
 
 REPORT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.json"
 
 
 def figures(repeats: int) -> Iterator[Figure]:
     """All figures, as they are taken."""
-    yield from append_figures(repeats)
-    yield from audit_figures(repeats)
+    yield from sqlite.append_figures(repeats)
+    yield from sqlite.audit_figures(repeats)
     yield single_events_figure(repeats)
+    yield from postgres.append_figures(repeats)
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ class Program(click.Group):
 def cli() -> None:
     """Keep a studio's history so that it can't be lost, changed unnoticed, or held hostage.
 
-    The options --data, --ledger and --json may also stand after the verb.
+    The options --data, --store, --ledger and --json may also stand after the verb.
     """
 
 

@@ -1,8 +1,8 @@
-"""Where a verb works and how it speaks: ``--data``, ``--ledger`` and ``--json``, accepted before and after the verb.
+"""Where a verb works and how it speaks: ``--data``, ``--store``, ``--ledger``, ``--json``, before and after the verb.
 
-Owns these three options and the opening of the ledger that they name. Never reads the environment by itself: click does
-(``CONTINUITY_DATA``, ``CONTINUITY_LEDGER``). What stands after the verb wins over what stands before it, that over the
-environment, that over the default.
+Owns these four options and the opening of the ledger that they name. Never reads the environment by itself: click does
+(``CONTINUITY_DATA``, ``CONTINUITY_STORE``, ``CONTINUITY_LEDGER``). What stands after the verb wins over what stands
+before it, that over the environment, that over the default.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import click
 from msgspec import Struct
 
 from ledger.log import Log
+from ledger.store.opening import StoreURL
 from tools.cli import output
 from tools.cli.exit_codes import ExitCode
 
@@ -24,9 +25,10 @@ LEDGER = "studio"
 
 
 class Settings(Struct):
-    """The three options as they stand, and ``outcome``: the exit code of a verb that ends without an error."""
+    """The four options as they stand, and ``outcome``: the exit code of a verb that ends without an error."""
 
     data: Path = Path(DATA)
+    store: StoreURL | None = None
     ledger: str = LEDGER
     json: bool = False
     outcome: ExitCode = ExitCode.OK
@@ -36,10 +38,14 @@ class Settings(Struct):
         """The folder of the ledger."""
         return self.data / self.ledger
 
+    def ledgers(self) -> list[str]:
+        """The names of the ledgers in the data folder: those with keys, and copies without."""
+        return sorted({path.parent.name for kind in ("keys", "ledger.db") for path in self.data.glob(f"*/{kind}")})
+
     @contextmanager
     def opened(self, *, accept_clock: bool = False) -> Iterator[Log]:
         """The ledger, opened for the time of the context. Raises what ``Log.open`` raises."""
-        with Log.open(self.data, self.ledger, accept_clock=accept_clock, alarm=output.say) as log:
+        with Log.open(self.data, self.ledger, store=self.store, accept_clock=accept_clock, alarm=output.say) as log:
             yield log
 
 
@@ -52,8 +58,21 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Non
         setattr(settings, parameter.name, value)
 
 
+class _Store(click.ParamType[StoreURL]):
+    """The URL of a database; what is wrong with one is said without quoting it, since it may hold a password."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> StoreURL:
+        """The URL, parsed."""
+        try:
+            return value if isinstance(value, StoreURL) else StoreURL(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 def options(*, before_verb: bool) -> list[click.Parameter]:
-    """The three options: before the verb with environment and default, after it without."""
+    """The four options: before the verb with environment and default, after it without."""
 
     def option(name: str, help_text: str, variable: str, default: Any, **more: Any) -> click.Option:
         if before_verb:
@@ -63,6 +82,14 @@ def options(*, before_verb: bool) -> list[click.Parameter]:
     folder = click.Path(file_okay=False, path_type=Path)
     return [
         option("--data", "Folder of all ledgers.", "CONTINUITY_DATA", DATA, type=folder, metavar="DIR"),
+        option(
+            "--store",
+            "PostgreSQL database that holds the ledgers; without it, each is a file in its folder.",
+            "CONTINUITY_STORE",
+            None,
+            type=_Store(),
+            metavar="URL",
+        ),
         option(
             "--ledger",
             "Which ledger.",
@@ -83,12 +110,11 @@ def options(*, before_verb: bool) -> list[click.Parameter]:
 
 
 def _complete_ledger(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    data = context.ensure_object(Settings).data
-    return sorted(path.parent.name for path in data.glob(f"{incomplete}*/ledger.db"))
+    return [name for name in context.ensure_object(Settings).ledgers() if name.startswith(incomplete)]
 
 
 class Verb(click.Command):
-    """A command that takes the three options too, and ends its help with examples."""
+    """A command that takes the four options too, and ends its help with examples."""
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **more: Any) -> None:
         super().__init__(*args, **more)

@@ -32,3 +32,13 @@ def test_each_setting_is_read_under_its_name():
 def test_an_impossible_value_is_refused_by_the_name_of_its_variable(name, value):
     with pytest.raises(ValueError, match=f"^CONTINUITY_{name}: "):
         Settings.from_environment({f"CONTINUITY_{name}": value})
+
+
+def test_a_store_is_a_url_and_neither_it_nor_a_wrong_one_shows_its_password():
+    settings = Settings.from_environment({"CONTINUITY_STORE": "postgresql://u:hunter2@h/d"})
+    assert settings.store is not None
+    assert settings.store.reveal() == "postgresql://u:hunter2@h/d"
+    assert "hunter2" not in repr(settings)
+    with pytest.raises(ValueError, match=r"^CONTINUITY_STORE: a store is a URL") as caught:
+        Settings.from_environment({"CONTINUITY_STORE": "mysql://u:hunter2@h/d"})
+    assert "hunter2" not in str(caught.value)

@@ -18,8 +18,8 @@ from ledger.keys import Keys
 from ledger.log import NAME
 from ledger.note import VerifierKey
 from ledger.signer import Signer
+from ledger.store.opening import open_store
 from ledger.store.protocol import Store
-from ledger.store.sqlite import SQLiteStore
 from ledger.strict import write_base64
 from tools.cli import output
 from tools.cli.commands.proofs import FILE, read_file, read_keys
@@ -63,11 +63,11 @@ def audit(settings: Settings, since: Path | None, key_file: Path | None) -> None
     _show(settings, report)
 
 
-def _opened(settings: Settings) -> SQLiteStore:
+def _opened(settings: Settings) -> Store:
     """The ledger's store alone. Raises ``NotFound``."""
     if not NAME.fullmatch(settings.ledger):
         raise NotFound(f"there is no ledger {settings.ledger!r} in {settings.data}")
-    return SQLiteStore(settings.folder / "ledger.db")
+    return open_store(settings.store, settings.ledger, settings.folder)
 
 
 def _audit(

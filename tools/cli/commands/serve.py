@@ -34,9 +34,11 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """
     if not _is_loopback(host):
         output.say(f"warning: {host} may be reached from other machines, and this is HTTP without TLS")
-    if not any(settings.data.glob("*/ledger.db")):
+    if not settings.ledgers():
         output.say(f"warning: {settings.data} holds no ledger yet; make one with: continuity init NAME --origin ORIGIN")
     os.environ["CONTINUITY_DATA"] = str(settings.data)
+    if settings.store is not None:
+        os.environ["CONTINUITY_STORE"] = settings.store.reveal()
     try:
         uvicorn.run(
             APPLICATION,

@@ -1,0 +1,171 @@
+"""The PostgreSQL store: its sessions, its plans, its schemas, and what it refuses to open."""
+
+import psycopg
+import pytest
+
+from ledger.errors import Conflict, LedgerError, NotFound, StoreError
+from ledger.log import Log
+from ledger.store.opening import StoreURL
+from ledger.store.postgres_schema import LONGEST_NAME
+from tests.support.events import ORIGIN, Place, requested
+
+
+@pytest.fixture
+def place(tmp_path, database):
+    return Place(tmp_path, database)
+
+
+@pytest.fixture
+def log(place):
+    with place.create() as log:
+        yield log
+
+
+def settings(log, *names):
+    with log.store.writing() as writes:
+        return [writes.one("SELECT current_setting(%s)", name)[0] for name in names]
+
+
+def test_commits_are_durable_and_waits_are_bounded(log):
+    asked = ("synchronous_commit", "lock_timeout", "idle_in_transaction_session_timeout")
+    assert settings(log, *asked) == ["on", "30s", "1min"]
+
+
+def test_a_database_that_would_commit_carelessly_does_not_for_us(log, place, postgres):
+    with psycopg.connect(place.database, autocommit=True) as owner:
+        owner.execute(f"ALTER DATABASE {owner.info.dbname} SET synchronous_commit = off")
+    with place.open() as other:
+        assert settings(other, "synchronous_commit") == ["on"]
+
+
+def test_a_stronger_promise_than_ours_stays(log, place):
+    with psycopg.connect(place.database, autocommit=True) as owner:
+        owner.execute(f"ALTER DATABASE {owner.info.dbname} SET synchronous_commit = remote_apply")
+    with place.open() as other:
+        assert settings(other, "synchronous_commit") == ["remote_apply"]
+
+
+def test_every_statement_finds_its_rows_by_an_index(log):
+    log.append([requested(f"R-{number}", member=f"M-{number}") for number in range(200)])
+    sql = log.store._sql
+    asked = {
+        sql.rows + " ORDER BY position LIMIT 500": (5, 500),
+        sql.rows + " AND stream = %s ORDER BY version LIMIT 500": (0, 500, "reservation:R-1"),
+        sql.rows + " AND member = %s ORDER BY member_version LIMIT 500": (0, 500, "M-1"),
+        sql.rows + " AND type = %s ORDER BY position LIMIT 500": (0, 500, "reservation.requested"),
+        sql.notifications: (5, 500, 10),
+        sql.last_notification: (),
+        sql.find_ids: (["urn:test"], ["e-1"]),
+        sql.streams: (["reservation:R-1"],),
+        sql.member_versions: (["M-1"],),
+        sql.tile: (0, 0),
+        sql.disclosures: ([1, 2],),
+        sql.data_keys: (["M-1"], ["reservation:R-1"]),
+        "SELECT * FROM ledger_studio.stored_events WHERE originator_id = %s ORDER BY originator_version": ("x",),
+    }
+    with log.store.reading() as reads:
+        for statement, values in asked.items():
+            plan = [line for (line,) in reads.all(f"EXPLAIN {statement}", *values)]
+            scans = [line for line in plan if "Seq Scan" in line]
+            assert not scans, (statement, plan)
+            assert statement == sql.streams or not [line for line in plan if "Sort" in line], (statement, plan)
+
+
+def test_ledgers_of_one_database_know_nothing_of_each_other(tmp_path, database):
+    store = StoreURL(database)
+    with (
+        Log.create(tmp_path, "one", "ledger.example/one", store=store).log as one,
+        Log.create(tmp_path, "an-other_1", "ledger.example/other", store=store).log as other,
+    ):
+        one.append([requested(id="same"), requested("R-2", id="too")])
+        (receipt,) = other.append([requested(id="same")])
+        assert (receipt.position, receipt.duplicate) == (1, False)
+        assert (one.head().size, other.head().size) == (3, 2)
+        assert [row.position for row in other.scan()] == [0, 1]
+
+
+def test_a_schema_and_its_channel_carry_the_ledger_s_name_whole(tmp_path, database):
+    store = StoreURL(database)
+    longest = "l" * LONGEST_NAME
+    with Log.create(tmp_path, longest, ORIGIN, store=store).log as log:
+        assert len(log.store.schema) == 63
+        rows = log.follow(0)
+        log.append([requested()])
+        assert next(rows).position == 1
+        rows.close()
+    with pytest.raises(ValueError, match="at most"):
+        Log.create(tmp_path, longest + "l", ORIGIN, store=store)
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == [longest]
+
+
+def test_a_schema_that_is_there_already_is_not_touched(log, place, tmp_path):
+    log.append([requested()])
+    elsewhere = Place(tmp_path / "elsewhere", place.database)
+    with pytest.raises(Conflict, match="ledger_studio"):
+        elsewhere.create()
+    assert log.head().size == 2
+    assert not (elsewhere.data / "studio").exists()
+
+
+def test_a_ledger_that_could_not_be_finished_leaves_no_schema_behind(place, monkeypatch):
+    def fail(log):
+        raise StoreError("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Log, "_append_created", fail)
+        with pytest.raises(StoreError):
+            place.create()
+    place.create().close()
+
+
+def test_keys_without_their_schema_are_no_ledger(log, place, database, postgres):
+    with postgres.database() as empty, pytest.raises(NotFound, match="ledger_studio"):
+        Place(place.data, empty).open()
+
+
+def test_a_ledger_kept_in_postgresql_is_not_looked_for_in_a_file(log, place):
+    with pytest.raises(NotFound) as caught:
+        Place(place.data).open()
+    assert "--store" in caught.value.advice
+
+
+def test_a_schema_of_another_version_is_refused_with_what_to_do(log, place):
+    with psycopg.connect(place.database) as owner:
+        owner.execute("ALTER TABLE ledger_studio.meta DISABLE TRIGGER USER")
+        owner.execute("UPDATE ledger_studio.meta SET value = '99' WHERE name = 'schema'")
+    with pytest.raises(StoreError, match="99") as caught:
+        place.open()
+    assert caught.value.advice
+
+
+def test_the_library_s_factory_makes_no_table_of_its_own(log, place):
+    log.store.create_table()
+    with psycopg.connect(place.database) as owner:
+        made = owner.execute("SELECT count(*) FROM pg_type WHERE typname = 'stored_event_text'").fetchone()
+    assert made == (0,)
+
+
+def test_a_closed_log_says_so_in_an_error_of_ours(place):
+    log = place.create()
+    log.close()
+    log.close()
+    for ask in (log.head, lambda: log.append([requested()]), log.checkpoint, lambda: log.row(0)):
+        with pytest.raises(LedgerError):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "studio.db", "mysql://x:hunter2@y/z", "postgresql://u:hunter2@h/d?nonsense=1", "postgres:hunter2"]
+)
+def test_what_is_no_url_of_a_database_is_refused_without_being_quoted(text):
+    with pytest.raises(ValueError, match="a store is a URL") as caught:
+        StoreURL(text)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_a_url_shows_itself_without_its_secrets():
+    url = StoreURL("postgresql://owner:hunter2@db.example.org:5433/ledgers?sslmode=verify-full&sslpassword=hunter2")
+    assert str(url) == "postgresql://owner@db.example.org:5433/ledgers"
+    assert "hunter2" not in repr(url)
+    assert "hunter2" in url.reveal()
