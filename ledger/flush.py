@@ -53,7 +53,7 @@ class Unit(Struct):
 
 
 class Flush:
-    """The work of one transaction. Make it, ``run`` it over units, then write ``batch`` and commit."""
+    """The work of one transaction. Make it, ``look_up`` and ``run`` units, then write ``batch`` and commit."""
 
     def __init__(self, writes: Writes, head: Head, heads: Heads, keys: DataKeys, origin: str, recorded: str) -> None:
         self.batch = Batch(head=head)
@@ -70,8 +70,8 @@ class Flush:
         self._known: dict[tuple[str, str], int] = {}
         self._sealed: list[Prepared] = []  # beside batch.rows
 
-    def run(self, units: Sequence[Unit]) -> None:
-        """Decide and seal all units; ``results`` then has for each its outcomes, or the error that refused it."""
+    def look_up(self, units: Sequence[Unit]) -> None:
+        """Read from the store what deciding over these units takes: known ids, the heads of streams and members."""
         events = [prepared for unit in units for _, prepared in unit.events]
         self._known = self._writes.find_ids([(event.source, event.id) for event in events])
         self._heads.load(
@@ -79,6 +79,9 @@ class Flush:
             {event.stream for event in events} | {LEDGER_STREAM},
             {event.member for event in events if event.member is not None},
         )
+
+    def run(self, units: Sequence[Unit]) -> None:
+        """Decide and seal all units; ``results`` then has for each its outcomes, or the error that refused it."""
         self.results = [self._run_unit(unit) for unit in units]
         self._seal_disclosures()
         rows = self.batch.rows

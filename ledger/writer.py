@@ -16,6 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 
 from msgspec import Struct
 
@@ -185,24 +186,26 @@ class Writer:
             self._alarm(f"after a commit: {error}")
 
     def _commit(self, units: list[Unit]) -> Results:
-        with self._store.writing() as writes, self.turn:  # the turn is given back before the commit, which takes time
-            flush = self._seal(writes, units)
-        if flush.batch.rows:
-            self._head = flush.batch.head
+        with self._store.writing() as writes, self._turn(local=True):  # given back before the commit, which takes time
+            head = writes.head()
+            self._adopt(head, writes)
+            flush = Flush(writes, head, self._heads, self._keys, self._store.origin, self._now(head))
+            flush.look_up(units)
+            batch = flush.batch
+            with self._turn(local=False):
+                flush.run(units)
+                if batch.rows:
+                    self._edge.extend(flush.leaves)
+                    batch.tiles = self._edge.take_dirty()
+            if batch.rows:
+                writes.write(batch)
+        if batch.rows:
+            self._head = batch.head
         return flush.results
 
-    def _seal(self, writes: Writes, units: list[Unit]) -> Flush:
-        """Decide, seal and write within the transaction."""
-        head = writes.head()
-        self._adopt(head, writes)
-        flush = Flush(writes, head, self._heads, self._keys, self._store.origin, self._now(head))
-        flush.run(units)
-        batch = flush.batch
-        if batch.rows:
-            self._edge.extend(flush.leaves)
-            batch.tiles = self._edge.take_dirty()
-            writes.write(batch)
-        return flush
+    def _turn(self, *, local: bool) -> AbstractContextManager[object]:
+        """The turn, for a store of that kind: a local one takes it as a whole; waiting for a remote one leaves it."""
+        return self.turn if self._store.local is local else nullcontext()
 
     def _adopt(self, head: Head, writes: Writes) -> None:
         """See that the store's head is the one we left; if another process moved it on, load our caches anew."""

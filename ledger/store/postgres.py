@@ -30,6 +30,8 @@ from ledger.store.protocol import Head
 class PostgresStore(PostgresApplicationRecorder):
     """A ledger in one schema. Make it with ``create``, open it with the constructor."""
 
+    local = False
+
     def __init__(self, url: str, schema: str) -> None:
         """Open an existing schema.
 
@@ -100,7 +102,7 @@ class PostgresStore(PostgresApplicationRecorder):
         """The one write transaction. Commits durably on a clean exit; any error leaves no trace."""
         with translated(), self._sessions.begun(self._begin_writing) as (connection, head):
             try:
-                writes = PostgresWrites(connection, self._sql, head)
+                writes = PostgresWrites(plain(connection), self._sql, head)
                 yield writes
                 self._commit(connection)
             except BaseException:

@@ -1,7 +1,8 @@
 """What is read and written within one PostgreSQL transaction.
 
 Owns the statements on a ledger's tables, and how rows travel: by binary COPY in large batches, by arrays in small ones,
-where all that one flush writes is one exchange with the server. Never begins or ends a transaction.
+where all that one flush writes is one statement. Never begins or ends a transaction, and never uses the driver's
+pipeline: it waits for ever on parameters that exceed the socket's buffer.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from psycopg.sql import SQL, Identifier
 from psycopg.types.numeric import Int8
 
 from ledger.errors import StoreError
-from ledger.store.protocol import PAGE, Batch, Head, Row, Selection, WrappedKey
+from ledger.store.protocol import PAGE, Batch, Head, NewRow, Row, Selection, WrappedKey
 
 COPY_ROWS = 64
 """From this many rows on COPY is faster than arrays (measured: equal near 30, a fifth faster at 1,000)."""
@@ -25,7 +26,20 @@ LAST = 2**62
 
 _COLUMNS = "position, entry, stream, version, type, member, member_version, source, id"  # in the order of `NewRow`
 _TYPES = ["int8", "bytea", "text", "int8", "text", "text", "int8", "text", "text"]
-_ARRAYS = ", ".join(f"%b::{kind}[]" for kind in _TYPES)
+_WRITE = f"""
+    WITH new_entries AS (
+        INSERT INTO {{s}}.entries ({_COLUMNS}) SELECT * FROM unnest({", ".join(f"%b::{kind}[]" for kind in _TYPES)})
+    ), new_disclosures AS (
+        INSERT INTO {{s}}.disclosures SELECT * FROM unnest(%b::bigint[], %b::bytea[])
+    ), new_data_keys AS (
+        INSERT INTO {{s}}.data_keys (position, member, stream, epoch, wrapped)
+        SELECT * FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::bigint[], %b::bytea[])
+    ), grown_tiles AS (
+        INSERT INTO {{s}}.tiles SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::bytea[])
+        ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes
+    )
+    UPDATE {{s}}.head SET size = %s, leaf = %s, recorded = %s, epoch = %s
+"""  # noqa: S608 - names of this module only
 _NOTIFICATIONS = "SELECT stream, version, type, entry, position + 1 FROM {s}.entries WHERE position BETWEEN %s AND %s"
 
 _row = functools.partial(tuple.__new__, Row)
@@ -44,11 +58,10 @@ class Statements:
         self.meta = on("SELECT name, value FROM {s}.meta")
         self.head = on("SELECT size, leaf, recorded, epoch FROM {s}.head")
         self.lock_head = self.head + " FOR UPDATE"
-        self.move_head = on("UPDATE {s}.head SET size = %s, leaf = %s, recorded = %s, epoch = %s")
         self.notify = on("NOTIFY {s}")
         self.rows = on("SELECT position, entry FROM {s}.entries WHERE position BETWEEN %s AND %s")
         self.copy = on(f"COPY {{s}}.entries ({_COLUMNS}) FROM STDIN (FORMAT BINARY)")
-        self.insert = on(f"INSERT INTO {{s}}.entries ({_COLUMNS}) SELECT * FROM unnest({_ARRAYS})")  # noqa: S608
+        self.write = on(_WRITE)
         self.last_notification = on("SELECT max(position) + 1 FROM {s}.entries")
         self.notifications = on(_NOTIFICATIONS + " ORDER BY position LIMIT %s")
         self.notifications_of_types = on(_NOTIFICATIONS + " AND type = ANY(%s) ORDER BY position LIMIT %s")
@@ -64,19 +77,10 @@ class Statements:
             " FROM unnest(%s::text[]) AS name"
         )
         self.tile = on("SELECT hashes FROM {s}.tiles WHERE level = %s AND number = %s")
-        self.keep_tiles = on(
-            "INSERT INTO {s}.tiles SELECT * FROM unnest(%b::int[], %b::bigint[], %b::bytea[])"
-            " ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes"
-        )
         self.disclosures = on("SELECT position, sealed FROM {s}.disclosures WHERE position = ANY(%s)")
-        self.keep_disclosures = on("INSERT INTO {s}.disclosures SELECT * FROM unnest(%b::bigint[], %b::bytea[])")
         self.data_keys = on(
             "SELECT position, member, stream, epoch, wrapped"
             " FROM unnest(%s::text[], %s::text[]) AS wanted (member, stream) JOIN {s}.data_keys USING (member, stream)"
-        )
-        self.keep_data_keys = on(
-            "INSERT INTO {s}.data_keys (position, member, stream, epoch, wrapped)"
-            " SELECT * FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::bigint[], %b::bytea[])"
         )
         self.checkpoints = on("SELECT size, note FROM {s}.checkpoints WHERE size > %s ORDER BY size LIMIT %s")
         self.latest_checkpoint = on("SELECT note FROM {s}.checkpoints ORDER BY size DESC LIMIT 1")
@@ -139,7 +143,7 @@ class PostgresReads:
         wanted = list(pairs)
         if not wanted:
             return {}
-        found = (WrappedKey(*row) for row in self.all(self._sql.data_keys, *columns(wanted)))
+        found = (WrappedKey(*row) for row in self.all(self._sql.data_keys, *columns(wanted, 2)))
         return {(key.member, key.stream): key for key in found}
 
     def checkpoints(self, after: int, limit: int = PAGE) -> list[tuple[int, bytes]]:
@@ -155,9 +159,8 @@ class PostgresReads:
 class PostgresWrites(PostgresReads):
     """The write transaction; see ``protocol.Writes``. It holds the head's lock, so it knows the head."""
 
-    def __init__(self, connection: Connection[Any], sql: Statements, head: Head) -> None:
-        super().__init__(plain(connection), sql)
-        self._connection = connection
+    def __init__(self, cursor: Cursor[tuple[Any, ...]], sql: Statements, head: Head) -> None:
+        super().__init__(cursor, sql)
         self._head = head
 
     def head(self) -> Head:
@@ -168,7 +171,7 @@ class PostgresWrites(PostgresReads):
         """The positions of those (source, id) that are known."""
         if not ids:
             return {}
-        return {(source, event_id): at for source, event_id, at in self.all(self._sql.find_ids, *columns(ids))}
+        return {(source, event_id): at for source, event_id, at in self.all(self._sql.find_ids, *columns(ids, 2))}
 
     def streams(self, names: Sequence[str]) -> dict[str, list[bytes]]:
         """The entries of each named stream, by version; streams without any are left out."""
@@ -187,25 +190,33 @@ class PostgresWrites(PostgresReads):
 
     def write(self, batch: Batch) -> None:
         """Write a batch within the transaction."""
-        if len(batch.rows) >= COPY_ROWS:
+        rows: Sequence[NewRow] = batch.rows
+        if len(rows) >= COPY_ROWS:
             with self._cursor.copy(self._sql.copy) as copy:
                 copy.set_types(_TYPES)
-                for row in batch.rows:
+                for row in rows:
                     copy.write_row(row)
-        with self._connection.pipeline():
-            if 0 < len(batch.rows) < COPY_ROWS:
-                self._write(self._sql.insert, batch.rows)
-            self._write(self._sql.keep_disclosures, batch.disclosures)
-            self._write(self._sql.keep_data_keys, batch.keys)
-            self._write(self._sql.keep_tiles, batch.tiles)
-            self._connection.execute(self._sql.move_head, batch.head, prepare=True)
+            rows = ()
+        size, leaf, recorded, epoch = batch.head
+        self._cursor.execute(
+            self._sql.write,
+            [
+                *columns(rows, len(_TYPES)),
+                *columns(batch.disclosures, 2),
+                *columns(batch.keys, 5),
+                *columns(batch.tiles, 3),
+                *(Int8(size), leaf, recorded, Int8(epoch)),
+            ],
+            prepare=True,
+        )
         self._head = batch.head
 
-    def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        if rows:
-            self._connection.execute(statement, columns(rows), prepare=True)
 
+def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any] | None]:
+    """Rows turned into one array a column, or None where there are none.
 
-def columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    """Rows turned into one array a column, its integers all of one width: one prepared statement serves every batch."""
+    Integers are all of one width, so that one prepared statement serves every batch.
+    """
+    if not rows:
+        return [None] * width
     return [[Int8(value) if type(value) is int else value for value in column] for column in zip(*rows, strict=True)]

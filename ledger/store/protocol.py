@@ -145,6 +145,11 @@ class Store(Protocol):
     """A ledger's database."""
 
     @property
+    def local(self) -> bool:
+        """Whether its work is done in this process, which then has the less of it for other threads."""
+        ...
+
+    @property
     def origin(self) -> str:
         """The ledger's origin, as set at its creation."""
         ...

@@ -45,6 +45,8 @@ _PARAMETERS = 500
 class SQLiteStore(SQLiteApplicationRecorder):
     """A ledger in one SQLite file. Make it with ``create``, open it with the constructor."""
 
+    local = True
+
     def __init__(self, path: Path) -> None:
         """Open an existing file. Raises ``NotFound`` when there is none, ``StoreError`` when it is no ledger's."""
         if not path.is_file():

