@@ -57,6 +57,7 @@ def test_the_documents_have_the_fields_that_it_names(
         "checkpoint",
         "prove 3",
         "consistency 3 41",
+        "diff --from 3 --to 9",
         "slice --out all.slice",
         "version",
     )
