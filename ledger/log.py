@@ -223,14 +223,15 @@ class Log:
         Raises ``EventError`` (atomic), ``Busy`` and ``ReadOnly``; the future raises ``EventError`` (atomic),
         ``StoreError``, ``ReadOnly`` and ``ForkError``.
         """
+        size = sum(map(len, events))
+        self._writer.check(len(events), size)  # before the work; the writer looks again when it is done
         outcomes = prepare_all(events, credential, self._writer.turn, atomic=atomic)
         ready = [(index, event) for index, event in enumerate(outcomes) if isinstance(event, Prepared)]
         units = [Unit(ready)] if atomic else [Unit([one]) for one in ready]
-        self._writer.check_open()
         self._check_memory()
         answer: Future[list[Outcome]] = Future()
         answer.set_running_or_notify_cancel()  # so that it can't be cancelled: once queued, the events are written
-        queued = self._writer.submit(units)
+        queued = self._writer.submit(units, size)
         queued.add_done_callback(lambda done: answer_with(answer, done, outcomes, units, atomic=atomic))
         return answer
 

@@ -35,7 +35,8 @@ from ledger.turn import Turn
 FLUSH_EVENTS = 2_000
 """Events after which a flush takes no further request."""
 MAX_QUEUED = 20_000
-"""Events that may wait; more are refused as busy rather than held in memory."""
+MAX_QUEUED_BYTES = 32 * 1024 * 1024
+"""Events that may wait, and bytes of them; more are refused as busy rather than held in memory."""
 CLOCK_ALARM = 5_000_000
 CLOCK_LIMIT = 300_000_000
 """Microseconds that the log may be ahead of the clock: the first raises an alarm, the second stops appends."""
@@ -48,10 +49,11 @@ Results = list[list[Outcome] | EventError]
 
 
 class _Request(Struct):
-    """Units that wait for a flush, how many events they hold, and where their results go."""
+    """Units that wait for a flush, how many events they hold and of what size, and where their results go."""
 
     units: Sequence[Unit]
     events: int
+    size: int
     future: Future[Results]
 
 
@@ -85,27 +87,27 @@ class Writer:
         self._edge = Edge()
         self.turn = Turn()
         """This thread's while it seals; whoever prepares a large request takes turns with it."""
-        self._condition = threading.Condition()  # guards the four below
+        self._condition = threading.Condition()  # guards the five below
         self._queue: deque[_Request] = deque()
         self._queued = 0
+        self._queued_bytes = 0
         self._closed = False
         self._fork: ForkError | None = None  # once seen, no append until the ledger is opened anew
         self._thread: threading.Thread | None = None
 
-    def submit(self, units: Sequence[Unit]) -> Future[Results]:
-        """Queue units for one flush; the future resolves after the commit, with a result for each.
+    def submit(self, units: Sequence[Unit], size: int = 0) -> Future[Results]:
+        """Queue units of ``size`` bytes for one flush; the future resolves after the commit, with a result for each.
 
-        Raises ``Busy`` when too many events wait, ``ReadOnly`` once closed. The future raises ``StoreError``,
-        ``ReadOnly`` or ``ForkError`` when nothing of the flush was written.
+        Raises as ``check`` does. The future raises ``StoreError``, ``ReadOnly`` or ``ForkError`` when nothing of the
+        flush was written.
         """
         future: Future[Results] = Future()
         events = sum(len(unit.events) for unit in units)
         with self._condition:
-            self.check_open()
-            if self._queued and self._queued + events > MAX_QUEUED:
-                raise Busy(f"{self._queued:,} events wait already")
-            self._queue.append(_Request(units, events, future))
+            self.check(events, size)
+            self._queue.append(_Request(units, events, size, future))
             self._queued += events
+            self._queued_bytes += size
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
                 self._thread.start()
@@ -116,12 +118,18 @@ class Writer:
         """Append nothing from now on: this log's store holds another history than the one that was signed."""
         self._fork = fork
 
-    def check_open(self) -> None:
-        """Raise ``ReadOnly`` once closed, and ``ForkError`` once a fork was seen."""
+    def check(self, events: int, size: int = 0) -> None:
+        """See that events of that size together may be queued now.
+
+        Raises ``ReadOnly`` once closed, ``ForkError`` once a fork was seen, ``Busy`` when too much waits. When nothing
+        does, a request may be of any size.
+        """
         if self._closed:
             raise ReadOnly("it is closed", advice="open the ledger again")
         if self._fork is not None:
             raise self._fork
+        if self._queued and (self._queued + events > MAX_QUEUED or self._queued_bytes + size > MAX_QUEUED_BYTES):
+            raise Busy(f"{self._queued:,} events wait already")
 
     def close(self) -> None:
         """Take no more requests, commit those that wait, and stop. Idempotent."""
@@ -150,6 +158,7 @@ class Writer:
                 while self._queue and (not taken or events + self._queue[0].events <= FLUSH_EVENTS):
                     request = self._queue.popleft()
                     self._queued -= request.events
+                    self._queued_bytes -= request.size
                     if request.future.set_running_or_notify_cancel():
                         taken.append(request)
                         events += request.events
