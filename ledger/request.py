@@ -12,6 +12,7 @@ from contextlib import nullcontext
 
 import msgspec
 
+from ledger import privacy
 from ledger.errors import EventError
 from ledger.event import Credential, Prepared, prepare
 from ledger.flush import Outcome, Receipt, Unit
@@ -30,11 +31,12 @@ def prepare_all(
 ) -> list[Outcome | Prepared]:
     """Each event prepared, or its error; raises the first error when the request is atomic."""
     outcomes: list[Outcome | Prepared] = []
+    salts = privacy.salts(min(len(events), PIECE))
     for start in range(0, len(events), PIECE):
         with turn.preparing() if len(events) >= LARGE else nullcontext():
             for index, raw in enumerate(events[start : start + PIECE], start):
                 try:
-                    outcomes.append(prepare(raw, credential))
+                    outcomes.append(prepare(raw, credential, salts))
                 except EventError as error:
                     error.index = index
                     if atomic:
