@@ -16,7 +16,7 @@ from msgspec import Struct
 from tools.bench.peers import emmett, message_db, umadb, vanilla
 from tools.bench.peers.driver import FETCHED
 from tools.bench.session import STORES
-from tools.bench.work import audit, http
+from tools.bench.work import http
 
 YES, NO = "yes", "–"
 
@@ -97,7 +97,6 @@ def profiles(sqlite: str, postgresql: str) -> Iterator[Profile]:
     yield Profile(
         name=http.PEER, version=metadata.version("fastapi"), how="parses the body; stores nothing", streams=NO
     )
-    yield Profile(name=audit.PEER, version=sqlite, how="reads and hashes; compares nothing", streams=NO)
 
 
 def _wheel(name: str) -> str:

@@ -51,7 +51,7 @@ class Session:
         self,
         *,
         repeats: int = 5,
-        seconds: float = 0.6,
+        seconds: float = 0.8,
         scale: float = 1,
         grow_to: int = 10_000_000,
         stores: Sequence[StoreName] = STORES,

@@ -25,8 +25,9 @@ PEER = "empty FastAPI handler"
 NAMES = {store: f"Continuity Ledger, {store}" for store in STORES}
 SINGLE = (1, 64)
 BATCHES = ((10, 8), (100, 8), (1_000, 8))
-MOST = 12_000
-"""Events that are made for a run: more than the fastest gets through."""
+MOST = 16_000
+"""Events that are made for a run, and at least so many requests for each connection:"""
+_EACH = 8
 
 
 class _Served(NamedTuple):
@@ -64,7 +65,7 @@ def figures(session: Session) -> Iterator[Figure]:
 
         def post(name: str, batch: int, connections: int) -> Load:
             target = served[name]
-            sent = requests(target, f"R{next(runs)}", batch)
+            sent = requests(target, f"R{next(runs)}", batch, connections)
             taken = load(target.port, sent, connections, session.seconds)
             if set(taken.statuses) != {201}:
                 raise RuntimeError(f"expected answers of 201 alone, got {taken.statuses}")
@@ -93,14 +94,14 @@ def figures(session: Session) -> Iterator[Figure]:
         )
 
 
-def requests(target: _Served, run: str, batch: int) -> Iterator[bytes]:
+def requests(target: _Served, run: str, batch: int, connections: int) -> Iterator[bytes]:
     """Whole HTTP/1.1 requests, made beforehand so that making them costs no measured time."""
     head = (
         f"POST {target.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {target.key}\r\n"
         f"Content-Type: application/cloudevents{'-batch' if batch > 1 else ''}+json\r\nContent-Length: "
     ).encode()
     made = []
-    for first in range(0, MOST, batch):
+    for first in range(0, max(MOST, batch * connections * _EACH), batch):
         events = [_event(run, number) for number in range(first, first + batch)]
         body = b"[" + b",".join(events) + b"]" if batch > 1 else events[0]
         made.append(b"%b%d\r\n\r\n%b" % (head, len(body), body))
