@@ -3,6 +3,9 @@
 Owns the queue and its bound, the right edge of the tree, the heads and the clock rule. Nothing is acknowledged before
 its transaction is durable. Never parses events, never reads for others.
 
+A commit that got no answer (the database's connection broke) is looked for under the head's next lock, which is had
+only when its fate is decided, so that its callers hear the truth.
+
 Order of effects of a flush: take what waits, begin the transaction (which takes the head lock), see that the head is
 the one we left, decide and seal, write entries with all that belongs to them, commit, then resolve the futures. A crash
 before the commit leaves nothing; a crash after it leaves events whose callers got no answer, and who get the first
@@ -25,7 +28,7 @@ from ledger.flush import Flush, Outcome, Unit
 from ledger.heads import Heads
 from ledger.merkle import HASH_SIZE
 from ledger.moment import microseconds, recorded
-from ledger.store.protocol import Head, Store, Writes
+from ledger.store.protocol import Head, Reads, Store, Writes
 from ledger.tiles import TILE_WIDTH, Edge
 from ledger.turn import Turn
 
@@ -187,19 +190,31 @@ class Writer:
 
     def _commit(self, units: list[Unit]) -> Results:
         self.turn.want()
-        with self._store.writing() as writes:
-            with (
-                self.turn.writing()
-            ):  # given back before the commit, which takes time; and before a remote store's writing
-                flush = self._seal(writes, units)
-                batch = flush.batch
-                if batch.rows and self._store.local:
+        flush: Flush | None = None
+        try:
+            with self._store.writing() as writes:
+                # The turn is given back before the commit, which takes time, and before a remote store's writing.
+                with self.turn.writing():
+                    flush = self._seal(writes, units)
+                    batch = flush.batch
+                    if batch.rows and self._store.local:
+                        writes.write(batch)
+                if batch.rows and not self._store.local:
                     writes.write(batch)
-            if batch.rows and not self._store.local:
-                writes.write(batch)
-        if batch.rows:
-            self._head = batch.head
+        except StoreUnreachable:
+            if flush is None or not self._stands(flush.batch.head):
+                raise
+        if flush.batch.rows:
+            self._head = flush.batch.head
         return flush.results
+
+    def _stands(self, head: Head) -> bool:
+        """Whether a batch that ended in ``head`` is in the log; False also when the store stays away."""
+        try:
+            with self._store.writing() as writes:
+                return writes.head().size >= head.size and _leaf(writes, head.size - 1) == head.leaf
+        except StoreError:
+            return False
 
     def _seal(self, writes: Writes, units: list[Unit]) -> Flush:
         """Decide and seal within the transaction."""
@@ -224,10 +239,7 @@ class Writer:
 
     def _refuse_fork(self, ours: Head, head: Head, writes: Writes) -> None:
         """Raise ``ForkError`` unless the last entry that we know is still in its place."""
-        last = ours.size - 1
-        at = last % TILE_WIDTH * HASH_SIZE
-        leaf = writes.tile(0, last // TILE_WIDTH)[at : at + HASH_SIZE]
-        if head.size < ours.size or leaf != ours.leaf:
+        if head.size < ours.size or _leaf(writes, ours.size - 1) != ours.leaf:
             raise ForkError(
                 f"the store held {ours.size:,} entries, and now holds another history of {head.size:,}",
                 advice="stop all writers and audit the store against a signed checkpoint",
@@ -255,3 +267,9 @@ class Writer:
         if ahead > CLOCK_ALARM:
             self._alarm(f"the clock is {ahead / 1e6:,.1f} s behind the last entry")
         return head.recorded
+
+
+def _leaf(reads: Reads, position: int) -> bytes:
+    """The leaf hash at a position, from its tile."""
+    at = position % TILE_WIDTH * HASH_SIZE
+    return reads.tile(0, position // TILE_WIDTH)[at : at + HASH_SIZE]
