@@ -20,6 +20,7 @@ Owns the names, fields and default advice of failures. Never formats them for HT
     ├── Busy                     the queue is full; try again
     ├── ReadOnly                 the ledger accepts no appends now
     ├── StoreError               the store failed or its content is unusable
+    │   ├── StoreFull            there is no room left to write
     │   ├── StoreLocked          another program holds the database
     │   └── StoreUnreachable     the database server does not answer
     ├── KeyFileError             a key file is missing, damaged or readable by others
@@ -137,12 +138,19 @@ class StoreError(LedgerError):
     """The store failed (disk, lock, corruption) or holds what no version of this program writes."""
 
 
+class StoreFull(StoreError):
+    """The disk has no room for what was to be written, and nothing of it was; reading goes on."""
+
+
 class StoreLocked(StoreError):
     """Another program holds the database's lock, and did not let go in time; nothing was written."""
 
 
 class StoreUnreachable(StoreError):
-    """The database server does not answer, or went away. If it was writing, the outcome is unknown: a retry tells."""
+    """The database server does not answer, or went away.
+
+    If it was committing and does not come back in time, the outcome is unknown; a retry tells.
+    """
 
 
 class KeyFileError(LedgerError):

@@ -10,6 +10,7 @@ writes a key anywhere else, logs one, or shows one in a repr. Layout::
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -20,20 +21,31 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ledger.errors import KeyFileError
+from ledger.errors import KeyFileError, StoreFull
 from ledger.note import Ed25519Signer, MLDSA44Signer, VerifierKey
 from ledger.privacy import KEY_SIZE
 
 _ED25519 = "ed25519.seed"
 _ML_DSA_44 = "ml-dsa-44.seed"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _EPOCH = re.compile(r"epoch-(\d{6})\.key")
 
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner may read, atomically and durably: temporary file, fsync, rename, fsync folder.
 
-    A crash leaves the old file or the new one, never a part.
+    A crash leaves the old file or the new one, never a part. Raises ``StoreFull`` where there is no room, else
+    ``KeyFileError`` when it can't be written.
     """
+    try:
+        _write_private(path, content)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise StoreFull(f"no room to write {path}", advice="make room on the disk of the key folder") from error
+        raise KeyFileError(f"{path} can't be written: {error.strerror}", advice="see that its disk is sound") from error
+
+
+def _write_private(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
