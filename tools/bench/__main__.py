@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import signal
 import sqlite3
+import sys
 import time
 
 from tools.bench import report
@@ -22,6 +24,7 @@ QUICK = {"repeats": 1, "seconds": 0.05, "scale": 0.01, "grow_to": 120_000}
 def main() -> None:
     """Take the chosen sections; write the report unless it is a dry or quick run."""
     chosen = _options().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that servers end and files go
     if chosen.render:
         _render()
         return

@@ -6,6 +6,7 @@ given with the figure, and a peer that wins wins.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +31,7 @@ class Contestant(NamedTuple):
 
 
 class Series(Struct, kw_only=True):
-    """A contestant's runs, in the order in which they were taken; those with the same index were taken together."""
+    """A contestant's runs, in the order in which they were taken."""
 
     name: str
     ours: bool
@@ -62,6 +63,8 @@ class Figure(Struct, kw_only=True):
     better: Better
     series: list[Series]
     budgets: list[Budget] = []
+    paired: bool = True
+    """Whether runs with the same index were taken together, so that what slowed one slowed the other."""
 
     def of(self, name: str) -> Series:
         """The series of a contestant. Raises ``KeyError``."""
@@ -122,9 +125,12 @@ def _run(contestant: Contestant, series: Series) -> float | None:
         return None
 
 
-def ratios(ours: Series, against: Series) -> list[float]:
-    """Ours over theirs of each round; empty when either is absent."""
-    return [one / other for one, other in zip(ours.runs, against.runs, strict=False)]
+def ratios(figure: Figure, ours: Series, against: Series) -> list[float]:
+    """Ours over theirs, of each round or else over their median; empty when either is absent."""
+    if not against.runs:
+        return []
+    others = against.runs if figure.paired else itertools.repeat(against.median)
+    return [one / other for one, other in zip(ours.runs, others, strict=False)]
 
 
 def best(figure: Figure) -> list[Series]:
@@ -153,9 +159,9 @@ class Verdict(NamedTuple):
 
 
 def verdict(figure: Figure, budget: Budget) -> Verdict:
-    """Compare what was measured with a budget: the median of the rounds' ratios, or the median itself."""
+    """Compare what was measured with a budget: the median of the ratios, or the median itself."""
     ours = figure.of(budget.ours)
-    values = ours.runs if budget.against is None else ratios(ours, figure.of(budget.against))
+    values = ours.runs if budget.against is None else ratios(figure, ours, figure.of(budget.against))
     if not values:
         return Verdict(None, 0, 0, "not measured", f"{budget.work}: not measured")
     value = statistics.median(values)

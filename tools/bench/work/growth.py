@@ -64,7 +64,9 @@ def _figure(session: Session, store: StoreName, ordered: bool, sizes: list[int])
         must=must,
         aim=aim,
     )
-    return Figure(name=f"{store}, {kind} ids", unit="µs/event", better="lower", series=series, budgets=[budget])
+    return Figure(
+        name=f"{store}, {kind} ids", unit="µs/event", better="lower", series=series, budgets=[budget], paired=False
+    )
 
 
 def _at(size: int) -> str:

@@ -76,6 +76,13 @@ def test_a_budget_without_a_peer_is_judged_in_the_figures_unit() -> None:
     assert (found.value, found.low, found.high, found.word) == (2, 1, 3, "reached")
 
 
+def test_runs_that_were_not_taken_together_are_held_against_the_others_median() -> None:
+    taken = figure("lower", ours=[2.0, 4.0, 8.0], peer=[8.0, 4.0, 2.0])
+    taken.paired = False
+    found = verdict(taken, budget(2, 1))
+    assert (found.value, found.low, found.high) == (1, 0.5, 2)
+
+
 def test_a_budget_without_a_must_is_below_its_aim_at_worst() -> None:
     assert verdict(figure(ours=[1.0], peer=[1.0]), budget(None, 1.8)).word == "below aim"
 
