@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from ledger import catalog, lifecycle
 from ledger.entry import Entry, decode
-from ledger.errors import LifecycleRefused
 from ledger.store.protocol import Writes
 
 CACHED_HEADS = 100_000
@@ -49,10 +48,7 @@ def advance_stored(kind: str, state: Any, stored: Entry) -> Any:
     event_type = catalog.get(body.type)
     data = event_type.upcast(body.v, body.public()) if event_type.reads_data else _NO_DATA
     step = lifecycle.Step(body.type, body.actor.role, body.forced or None, stored.seal.recorded, data)
-    try:
-        return lifecycle.advance(kind, state, step)
-    except LifecycleRefused:
-        return lifecycle.advance(kind, state, step._replace(role="admin", forced="recorded"))
+    return lifecycle.advance_recorded(kind, state, step)
 
 
 class Heads:
