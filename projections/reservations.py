@@ -48,6 +48,8 @@ _PLAIN: Final = (
     Column("queue_position", "integer", "a hint of the place in the queue"),
     Column("photo", "text", "the media id of a photo"),
     Column("arrival", "text", "expected, arrived, overdue or no_show"),
+    Column("expected_at", "text", "when the member was to come"),
+    Column("token_used", "integer", "the version of the arrival token that was shown"),
     Column("via", "text", "how the arrival was noted"),
     Column("penalty_points", "integer", "all penalty points of fairness records, added up"),
 )
@@ -176,5 +178,5 @@ def _fold(entries: Sequence[Entry], loaded: Loaded) -> Changes:
 
 
 PROJECTION: Final = Projection(
-    name=NAME, version=1, types=types_of("reservation"), tables=(TABLE,), needs=_needs, fold=_fold
+    name=NAME, version=2, types=types_of("reservation"), tables=(TABLE,), needs=_needs, fold=_fold
 )
