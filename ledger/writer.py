@@ -17,14 +17,14 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 
 from msgspec import Struct
 
 from ledger.datakeys import DataKeys
 from ledger.errors import Busy, EventError, ForkError, LedgerError, ReadOnly, StoreError, StoreLocked, StoreUnreachable
-from ledger.flush import Flush, Outcome, Unit
+from ledger.flush import Flush, Outcome, Request, Result
 from ledger.heads import Heads
 from ledger.merkle import HASH_SIZE
 from ledger.moment import microseconds, recorded
@@ -45,16 +45,18 @@ SWITCH_SECONDS = 0.00005
 """How long a thread of this process may keep the interpreter from another once there is a writer."""
 
 Clock = Callable[[], int]
-Results = list[list[Outcome] | EventError]
 
 
-class _Request(Struct):
-    """Units that wait for a flush, how many events they hold and of what size, and where their results go."""
+class _Waiting(Struct):
+    """A request that waits for a flush, its size in bytes, and where its outcomes go."""
 
-    units: Sequence[Unit]
-    events: int
+    request: Request
     size: int
-    future: Future[Results]
+    future: Future[list[Outcome]]
+
+    @property
+    def events(self) -> int:
+        return len(self.request.events)
 
 
 class Writer:
@@ -88,24 +90,24 @@ class Writer:
         self.turn = Turn()
         """This thread's while it seals; whoever prepares a large request takes turns with it."""
         self._condition = threading.Condition()  # guards the five below
-        self._queue: deque[_Request] = deque()
+        self._queue: deque[_Waiting] = deque()
         self._queued = 0
         self._queued_bytes = 0
         self._closed = False
         self._fork: ForkError | None = None  # once seen, no append until the ledger is opened anew
         self._thread: threading.Thread | None = None
 
-    def submit(self, units: Sequence[Unit], size: int = 0) -> Future[Results]:
-        """Queue units of ``size`` bytes for one flush; the future resolves after the commit, with a result for each.
+    def submit(self, request: Request, size: int = 0) -> Future[list[Outcome]]:
+        """Queue a request of ``size`` bytes; the future resolves after its commit, with an outcome for each event.
 
-        Raises as ``check`` does. The future raises ``StoreError``, ``ReadOnly`` or ``ForkError`` when nothing of the
-        flush was written.
+        Raises as ``check`` does. The future raises ``EventError`` when an atomic request is refused, ``StoreError``,
+        ``ReadOnly`` or ``ForkError`` when nothing of the flush was written.
         """
-        future: Future[Results] = Future()
-        events = sum(len(unit.events) for unit in units)
+        future: Future[list[Outcome]] = Future()
+        events = len(request.events)
         with self._condition:
             self.check(events, size)
-            self._queue.append(_Request(units, events, size, future))
+            self._queue.append(_Waiting(request, size, future))
             self._queued += events
             self._queued_bytes += size
             if self._thread is None:
@@ -119,7 +121,7 @@ class Writer:
         self._fork = fork
 
     def check(self, events: int, size: int = 0) -> None:
-        """See that events of that size together may be queued now.
+        """See that so many events of that size together may be queued now.
 
         Raises ``ReadOnly`` once closed, ``ForkError`` once a fork was seen, ``Busy`` when too much waits. When nothing
         does, a request may be of any size.
@@ -144,51 +146,51 @@ class Writer:
         # SQLite gives up the interpreter at each row; a busy thread would keep it for the whole interval every time,
         # and 5 ms a row is 200 rows a second.
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
-        while requests := self._take():
-            self._flush(requests)
+        while group := self._take():
+            self._flush(group)
 
-    def _take(self) -> list[_Request]:
+    def _take(self) -> list[_Waiting]:
         """The next group of requests, waiting for one; empty when closed and drained."""
-        taken: list[_Request] = []
+        taken: list[_Waiting] = []
         events = 0
         with self._condition:
             while not taken and (self._queue or not self._closed):
                 while not self._queue and not self._closed:
                     self._condition.wait()
                 while self._queue and (not taken or events + self._queue[0].events <= FLUSH_EVENTS):
-                    request = self._queue.popleft()
-                    self._queued -= request.events
-                    self._queued_bytes -= request.size
-                    if request.future.set_running_or_notify_cancel():
-                        taken.append(request)
-                        events += request.events
+                    first = self._queue.popleft()
+                    self._queued -= first.events
+                    self._queued_bytes -= first.size
+                    if first.future.set_running_or_notify_cancel():
+                        taken.append(first)
+                        events += first.events
         return taken
 
-    def _flush(self, requests: list[_Request]) -> None:
-        units = [unit for request in requests for unit in request.units]
+    def _flush(self, group: list[_Waiting]) -> None:
         head = self._head
         try:
             if self._fork is not None:
                 raise self._fork
-            results = self._commit(units)
+            results = self._commit([one.request for one in group])
         except BaseException as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
             self._forget()
             if isinstance(error, ForkError):
                 self.refuse(error)
-            elif len(requests) > 1 and not isinstance(error, ReadOnly | StoreLocked | StoreUnreachable):
-                for request in requests:  # one of them may be the cause, and must not cost the others
-                    self._flush([request])
+            elif len(group) > 1 and not isinstance(error, ReadOnly | StoreLocked | StoreUnreachable):
+                for one in group:  # it may be the cause, and must not cost the others
+                    self._flush([one])
                 return
             reason = error if isinstance(error, LedgerError) else StoreError(f"the flush failed: {error!r}")
-            for request in requests:
-                request.future.set_exception(reason)
+            for one in group:
+                one.future.set_exception(reason)
             return
         if self._head is not None and self._head != head:
             self._tell(self._head)
-        start = 0
-        for request in requests:
-            request.future.set_result(results[start : start + len(request.units)])
-            start += len(request.units)
+        for one, result in zip(group, results, strict=True):
+            if isinstance(result, EventError):
+                one.future.set_exception(result)
+            else:
+                one.future.set_result(result)
 
     def _tell(self, head: Head) -> None:
         """Tell the listener of a new head. What is durable stays so, whatever the listener makes of it."""
@@ -197,14 +199,14 @@ class Writer:
         except Exception as error:  # noqa: BLE001
             self._alarm(f"after a commit: {error}")
 
-    def _commit(self, units: list[Unit]) -> Results:
+    def _commit(self, requests: list[Request]) -> list[Result]:
         self.turn.want()
         flush: Flush | None = None
         try:
             with self._store.writing() as writes:
                 # The turn is given back before the commit, which takes time, and before a remote store's writing.
                 with self.turn.writing():
-                    flush = self._seal(writes, units)
+                    flush = self._seal(writes, requests)
                     batch = flush.batch
                     if batch.rows and self._store.local:
                         writes.write(batch)
@@ -225,12 +227,12 @@ class Writer:
         except StoreError:
             return False
 
-    def _seal(self, writes: Writes, units: list[Unit]) -> Flush:
+    def _seal(self, writes: Writes, requests: list[Request]) -> Flush:
         """Decide and seal within the transaction."""
         head = writes.head()
         self._adopt(head, writes)
         flush = Flush(writes, head, self._heads, self._keys, self._store.origin, self._now(head))
-        flush.run(units)
+        flush.run(requests)
         if flush.batch.rows:
             self._edge.extend(flush.leaves)
             flush.batch.tiles = self._edge.take_dirty()
