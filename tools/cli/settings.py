@@ -17,6 +17,8 @@ from msgspec import Struct
 
 from ledger.log import Log
 from ledger.store.opening import StoreURL
+from projections.runner import Runner
+from projections.store.opening import open_projections
 from tools.cli import output
 from tools.cli.exit_codes import ExitCode
 
@@ -47,6 +49,12 @@ class Settings(Struct):
         """The ledger, opened for the time of the context. Raises what ``Log.open`` raises."""
         with Log.open(self.data, self.ledger, store=self.store, accept_clock=accept_clock, alarm=output.say) as log:
             yield log
+
+    @contextmanager
+    def running(self) -> Iterator[tuple[Log, Runner]]:
+        """The ledger and its projections, opened for the time of the context. Raises also ``StoreError``."""
+        with self.opened() as log, Runner(log, open_projections(self.store, self.ledger, self.folder)) as runner:
+            yield log, runner
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)
