@@ -167,6 +167,60 @@ def complete_subtrees(low: int, high: int) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
+def aligned_subtrees(low: int, high: int) -> list[tuple[int, int]]:
+    """The leaves [low, high) as the fewest complete subtrees of any tree that has them, from left to right."""
+    subtrees = []
+    while low < high:
+        largest = 1 << (high - low).bit_length() - 1
+        step = min(low & -low, largest) if low else largest
+        subtrees.append((low, low + step))
+        low += step
+    return subtrees
+
+
+class Frontier:
+    """A tree that grows to the right by whole subtrees: what it takes to compute a root, and no more.
+
+    Beside ``ledger.tiles.Edge``, which keeps the tiles too, this one holds one hash for each bit of its size.
+    """
+
+    __slots__ = ("_open", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._open: dict[int, bytes] = {}  # by level: the complete subtree that has no right neighbour yet
+
+    def add(self, subtree: bytes, leaves: int) -> None:
+        """Append a complete subtree of so many leaves, a power of two that divides the size. Raises ``ValueError``."""
+        if leaves < 1 or leaves & leaves - 1 or self.size % leaves:
+            raise ValueError(f"no complete subtree of {leaves} leaves stands at leaf {self.size}")
+        level = leaves.bit_length() - 1
+        while (left := self._open.pop(level, None)) is not None:
+            subtree = node_hash(left, subtree)
+            level += 1
+        self._open[level] = subtree
+        self.size += leaves
+
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """Append leaf hashes."""
+        nodes, level = list(leaves), 0
+        self.size += len(nodes)
+        while nodes:
+            if (waiting := self._open.pop(level, None)) is not None:
+                nodes.insert(0, waiting)
+            if len(nodes) % 2:
+                self._open[level] = nodes[-1]
+            nodes = hash_pairs(nodes)
+            level += 1
+
+    def root(self) -> bytes:
+        """Root of the tree; ``EMPTY_ROOT`` at size 0."""
+        root = b""
+        for level in sorted(self._open):
+            root = node_hash(self._open[level], root) if root else self._open[level]
+        return root or EMPTY_ROOT
+
+
 def _split(count: int) -> int:
     """Largest power of two below ``count`` (> 1): where RFC 6962 divides a tree."""
     return 1 << (count - 1).bit_length() - 1

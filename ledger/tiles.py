@@ -20,6 +20,7 @@ from ledger.errors import LedgerError, StoreError, VerificationError
 from ledger.merkle import (
     EMPTY_ROOT,
     HASH_SIZE,
+    aligned_subtrees,
     complete_subtrees,
     consistency_ranges,
     hash_pairs,
@@ -165,6 +166,14 @@ def consistency_proof(read: TileReader, old: int, new: int) -> list[bytes]:
     Raises ``ProofError`` unless 1 <= old <= new, ``StoreError`` if a tile holds too little.
     """
     return _hashes_of(read, consistency_ranges(old, new))
+
+
+def range_hashes(read: TileReader, low: int, high: int) -> list[bytes]:
+    """Roots of the complete subtrees that cover the leaves [low, high), from left to right (``aligned_subtrees``).
+
+    Raises ``StoreError`` if a tile holds too little.
+    """
+    return _hashes_of(read, aligned_subtrees(low, high))
 
 
 class Edge:

@@ -15,7 +15,7 @@ from ledger.entry import Entry, decode
 from ledger.errors import NotFound
 from ledger.log import Log
 from ledger.store.protocol import PAGE, Row, Selection
-from projections.state import Disclosed, fold_all, present
+from projections.state import Disclosed, StreamState, fold_all, present
 
 
 def show(log: Log, stream: str, at: int | None = None, private: bool = True) -> dict[str, Any]:
@@ -25,10 +25,15 @@ def show(log: Log, stream: str, at: int | None = None, private: bool = True) -> 
     ``withheld``, as all are without it. Raises ``NotFound``, with what may have been meant, when the stream has no
     entry up to there, and ``StoreError`` for a damaged disclosure.
     """
-    state = fold_all(_entries(log, Selection(stream=stream, last=at), private=private))
+    state = state_at(log, stream, at, private=private)
     if state is None:
         raise _not_found(log, stream, at)
     return present(state)
+
+
+def state_at(log: Log, stream: str, at: int | None = None, *, private: bool = True) -> StreamState | None:
+    """As ``show``, but the state itself; None when the stream has no entry up to there."""
+    return fold_all(_entries(log, Selection(stream=stream, last=at), private=private))
 
 
 def _entries(log: Log, selection: Selection, *, private: bool) -> Iterator[tuple[Entry, Disclosed]]:

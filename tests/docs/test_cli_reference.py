@@ -57,9 +57,11 @@ def test_the_documents_have_the_fields_that_it_names(
         "checkpoint",
         "prove 3",
         "consistency 3 41",
+        "diff --from 3 --to 9",
+        "slice --out all.slice",
         "version",
     )
-    for line in (*lines, "check-proof proof entry --key vkey"):
+    for line in (*lines, "check-proof proof entry --key vkey", "check-slice all.slice --key vkey"):
         documents[line.split()[0]] = run(f"{line} --json")
     assert documents.keys() == DOCUMENTS.keys()
     for name, document in documents.items():

@@ -15,7 +15,7 @@ import click
 
 from ledger.errors import LedgerError
 from tools.cli import output
-from tools.cli.commands import append, audit, init, log, proofs, rebuild, serve, show, version
+from tools.cli.commands import append, audit, diff, init, log, proofs, rebuild, serve, show, slices, version
 from tools.cli.exit_codes import ExitCode, exit_code_of
 from tools.cli.settings import Settings, options
 
@@ -58,12 +58,15 @@ for each in (
     append.append,
     log.log,
     show.show,
+    diff.diff,
     rebuild.rebuild,
     audit.audit,
     proofs.checkpoint,
     proofs.prove,
     proofs.check_proof,
     proofs.consistency,
+    slices.slice_,
+    slices.check_slice,
     serve.serve,
     version.version,
 ):

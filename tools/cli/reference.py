@@ -42,6 +42,9 @@ DOCUMENTS: dict[str, str] = {
     "prove": "position, proof",
     "check-proof": "ok, origin, position, size, root",
     "consistency": "old, new, old_root, new_root, proof",
+    "diff": "from, to, streams",
+    "slice": "file, first, entries, bytes",
+    "check-slice": "ok, origin, first, entries, size, root",
     "version": "version, format, python",
 }
 """The fields of each verb's JSON document, in their order."""
