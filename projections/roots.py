@@ -37,6 +37,18 @@ class Difference(NamedTuple):
     expected: dict[str, Any] | None
     actual: dict[str, Any] | None
 
+    def worded(self) -> str:
+        """The difference in words, with the columns that differ."""
+        row = f"{self.table}: the row {self.key!r}"
+        if self.actual is None:
+            return f"{row} is missing"
+        if self.expected is None:
+            return f"{row} is not what any entry says"
+        columns = (name for name, value in self.expected.items() if self.actual[name] != value)
+        return f"{row} has " + ", ".join(
+            f"{name} {self.actual[name]!r}, by the log {self.expected[name]!r}" for name in columns
+        )
+
 
 def row_bytes(table: Table[Any], values: Values) -> bytes:
     """The canonical JSON of a row, as it is hashed: ``{"row":{column:value,…},"table":name}``, nothing left out."""
