@@ -15,7 +15,7 @@ from anyio import CapacityLimiter, to_thread
 
 from api.gather import Gathering
 from ledger.credentials import Credentials
-from ledger.errors import NotFound, ReadOnly, StoreError
+from ledger.errors import LedgerError, NotFound, ReadOnly, StoreError
 from ledger.event import Credential
 from ledger.log import NAME, Log
 from ledger.store.opening import StoreURL
@@ -90,9 +90,14 @@ class Ledgers:
             log.head()
 
     async def close(self) -> None:
-        """Commit what waits in every ledger, and release them all."""
+        """Commit what waits in every ledger, and release them all; one that can't sign keeps no other from it."""
         with self._lock:
             self._closed = True
-            logs = list(self._logs.values())
-            self._logs.clear()
-        await asyncio.gather(*(to_thread.run_sync(log.close) for log in logs))
+            logs, self._logs = self._logs, {}
+        await asyncio.gather(*(to_thread.run_sync(self._close, name, log) for name, log in logs.items()))
+
+    def _close(self, name: str, log: Log) -> None:
+        try:
+            log.close()
+        except LedgerError as error:
+            self._alarm(name, f"while closing: {error}")

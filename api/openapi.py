@@ -26,8 +26,8 @@ Schema = dict[str, Any]
 _LEDGER = "/v1/ledgers/{ledger}"
 _HASH: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _ALWAYS: tuple[type[Exception], ...] = (
-    problems.BadParameter, problems.Unauthenticated, errors.Denied, errors.StoreError, errors.StoreLocked,
-    errors.StoreUnreachable, errors.KeyFileError,
+    problems.BadParameter, problems.Unauthenticated, errors.Denied, errors.StoreError, errors.StoreFull,
+    errors.StoreLocked, errors.StoreUnreachable, errors.KeyFileError,
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ writes a key anywhere else, logs one, or shows one in a repr. Layout::
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -20,20 +21,31 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ledger.errors import KeyFileError
+from ledger.errors import KeyFileError, StoreFull
 from ledger.note import Ed25519Signer, MLDSA44Signer, VerifierKey
 from ledger.privacy import KEY_SIZE
 
 _ED25519 = "ed25519.seed"
 _ML_DSA_44 = "ml-dsa-44.seed"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _EPOCH = re.compile(r"epoch-(\d{6})\.key")
 
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner may read, atomically and durably: temporary file, fsync, rename, fsync folder.
 
-    A crash leaves the old file or the new one, never a part.
+    A crash leaves the old file or the new one, never a part. Raises ``StoreFull`` where there is no room, else
+    ``KeyFileError`` when it can't be written.
     """
+    try:
+        _write_private(path, content)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise StoreFull(f"no room to write {path}", advice="make room on the disk of the key folder") from error
+        raise KeyFileError(f"{path} can't be written: {error.strerror}", advice="see that its disk is sound") from error
+
+
+def _write_private(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -67,6 +79,18 @@ def read_private(path: Path) -> bytes:
         raise KeyFileError(f"{path} is missing", advice="restore the key folder from its own backup") from None
     except PermissionError:
         raise KeyFileError(f"{path} can't be read by this user") from None
+
+
+def read_secret(path: Path) -> bytes:
+    """The 32 bytes of a private file that holds them in hex. Raises ``KeyFileError``."""
+    content = read_private(path)
+    try:
+        secret = bytes.fromhex(content.decode("ascii").strip())
+    except ValueError:
+        secret = b""
+    if len(secret) != KEY_SIZE:
+        raise KeyFileError(f"{path} is damaged: expected {KEY_SIZE * 2} hex digits")
+    return secret
 
 
 @contextmanager
@@ -120,14 +144,7 @@ class Keys:
         return sorted(int(match[1]) for path in self.folder.iterdir() if (match := _EPOCH.fullmatch(path.name)))
 
     def _secret(self, name: str) -> bytes:
-        content = read_private(self.folder / name)
-        try:
-            secret = bytes.fromhex(content.decode("ascii").strip())
-        except ValueError:
-            secret = b""
-        if len(secret) != KEY_SIZE:
-            raise KeyFileError(f"{self.folder / name} is damaged: expected {KEY_SIZE * 2} hex digits")
-        return secret
+        return read_secret(self.folder / name)
 
     def __repr__(self) -> str:
         return f"Keys({str(self.folder)!r})"

@@ -8,6 +8,7 @@ line, and never holds what it could read again.
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import shutil
 import threading
@@ -25,12 +26,12 @@ from ledger.credentials import Credentials
 from ledger.datakeys import DataKeys
 from ledger.entry import FORMAT_VERSION, decode
 from ledger.errors import Conflict, ForkError, NotFound, StoreUnreachable
-from ledger.event import LOCAL, SYSTEM, Credential, Prepared
-from ledger.flush import LEDGER_STREAM, Outcome, Unit
+from ledger.event import LOCAL, SYSTEM, Credential
+from ledger.flush import LEDGER_STREAM, Outcome
 from ledger.keys import Keys, sync_folder
 from ledger.merkle import HASH_SIZE
 from ledger.note import VerifierKey
-from ledger.request import answer_with, prepare_all
+from ledger.request import prepare_all
 from ledger.signer import Signer, check_consistent
 from ledger.store.opening import StoreURL, create_store, discard_store, open_store
 from ledger.store.protocol import PAGE, Head, Row, Selection, Store
@@ -223,15 +224,12 @@ class Log:
         Raises ``EventError`` (atomic), ``Busy`` and ``ReadOnly``; the future raises ``EventError`` (atomic),
         ``StoreError``, ``ReadOnly`` and ``ForkError``.
         """
-        outcomes = prepare_all(events, credential, self._writer.turn, atomic=atomic)
-        ready = [(index, event) for index, event in enumerate(outcomes) if isinstance(event, Prepared)]
-        units = [Unit(ready)] if atomic else [Unit([one]) for one in ready]
+        request = prepare_all(events, credential, self._writer.turn, atomic=atomic)
         self._writer.check_open()
         self._check_memory()
         answer: Future[list[Outcome]] = Future()
         answer.set_running_or_notify_cancel()  # so that it can't be cancelled: once queued, the events are written
-        queued = self._writer.submit(units)
-        queued.add_done_callback(lambda done: answer_with(answer, done, outcomes, units, atomic=atomic))
+        self._writer.submit(request).add_done_callback(functools.partial(_pass_on, answer))
         return answer
 
     def _append_created(self) -> None:
@@ -403,3 +401,11 @@ class Log:
                 self._timer = None
             with contextlib.suppress(Exception):  # a fork refuses the next append; another fault shows at the next call
                 self.checkpoint()
+
+
+def _pass_on(answer: Future[list[Outcome]], done: Future[list[Outcome]]) -> None:
+    """Resolve a future as another was resolved."""
+    if (failure := done.exception()) is not None:
+        answer.set_exception(failure)
+    else:
+        answer.set_result(done.result())

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from eventsourcing.persistence import PersistenceError
 
-from ledger.errors import StoreError, StoreLocked
+from ledger.errors import StoreError, StoreFull, StoreLocked
 
 LOCK_TIMEOUT = 30
 """Seconds that a connection waits for another's transaction."""
@@ -23,16 +23,20 @@ _LOCKS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 def translated(
     what: str = "the database failed", advice: str = "audit the ledger before appending again"
 ) -> Iterator[None]:
-    """Turn database errors into ``StoreLocked`` or ``StoreError``; ``what`` failed, and ``advice`` is what to do.
+    """Turn database errors into our own. ``what`` failed, and ``advice`` is what to do.
 
-    The recorder library's pool wraps what it meets in errors of its own; they are unwrapped.
+    Raises ``StoreLocked``, ``StoreFull`` or ``StoreError``. The recorder library's pool wraps what it
+    meets in errors of its own; they are unwrapped.
     """
     try:
         yield
     except (sqlite3.Error, PersistenceError) as error:
         cause = error.__cause__ if isinstance(error, PersistenceError) and error.__cause__ is not None else error
-        if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _LOCKS:
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        if code in _LOCKS:
             raise StoreLocked(f"{what}: {error}", advice="see which program holds the lock") from error
+        if code == sqlite3.SQLITE_FULL:
+            raise StoreFull(f"{what}: {error}", advice="make room on the ledger's disk; appends then go on") from error
         if isinstance(cause, sqlite3.OperationalError):
             raise StoreError(
                 f"{what}: {error}", advice=f"see that the disk has room and is sound; else {advice}"

@@ -8,16 +8,30 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
 
 from ledger.errors import LedgerError
 from tools.cli import output
-from tools.cli.commands import append, audit, diff, init, log, proofs, rebuild, serve, show, slices, version
+from tools.cli.commands import (
+    append,
+    audit,
+    diff,
+    init,
+    log,
+    proofs,
+    publish,
+    rebuild,
+    serve,
+    show,
+    slices,
+    version,
+    witness,
+)
 from tools.cli.exit_codes import ExitCode, exit_code_of
-from tools.cli.settings import Settings, options
+from tools.cli.settings import Settings, Verb, options
 
 
 class Program(click.Group):
@@ -67,10 +81,21 @@ for each in (
     proofs.consistency,
     slices.slice_,
     slices.check_slice,
+    publish.publish,
+    witness.witness,
     serve.serve,
     version.version,
 ):
     cli.add_command(each)
+
+
+def verbs(group: click.Group = cli, before: str = "") -> Iterator[tuple[str, Verb]]:
+    """All verbs with their whole names, such as ``witness serve``, in their order."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from verbs(command, f"{before}{name} ")
+        elif isinstance(command, Verb):
+            yield before + name, command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
