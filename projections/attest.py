@@ -21,8 +21,8 @@ from ledger.event import SYSTEM
 from ledger.flush import Receipt
 from ledger.log import Log, system_clock
 from ledger.store.protocol import Selection
+from projections.models import READ_MODELS
 from projections.projection import Projection, Table, Values
-from projections.read_models import READ_MODELS
 from projections.replay import Prefix
 from projections.roots import StateRoot, first_difference, state_root
 from projections.runner import Progress, Runner
@@ -200,9 +200,7 @@ def _nothing(log: Log, at: int | None, left_out: Sequence[str]) -> NotFound:
     if left_out:
         return NotFound(f"there is nothing to compare: {'; '.join(left_out)}", advice="attest again: continuity attest")
     if at is None:
-        return NotFound(
-            "there is no state to check", advice="build it: continuity rebuild"
-        )
+        return NotFound("there is no state to check", advice="build it: continuity rebuild")
     known = sorted({one.position for one in attestations(log)}, key=lambda position: abs(position - at))[:3]
     where = f"; it was attested at {', '.join(map(str, sorted(known)))}" if known else ""
     return NotFound(f"no state was attested at position {at}, nor do the live rows stand there{where}")
@@ -272,9 +270,7 @@ def _check_fit(projections: Sequence[Projection], live: dict[str, Generation]) -
     for one in projections:
         generation = live.get(one.name)
         if generation is None or generation.fingerprint != one.fingerprint():
-            raise Conflict(
-                f"{one.name} is not built by this version", advice=f"continuity rebuild {one.name}"
-            )
+            raise Conflict(f"{one.name} is not built by this version", advice=f"continuity rebuild {one.name}")
         if generation.fault is not None:
             raise Conflict(
                 f"{one.name} has stopped at position {generation.fault.position}: {generation.fault.reason}",

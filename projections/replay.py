@@ -20,8 +20,8 @@ from ledger.errors import NotFound, StoreError
 from ledger.keys import sync_folder
 from ledger.store.protocol import PAGE, Head, Row, Selection
 from projections.entries import Source
+from projections.models import READ_MODELS
 from projections.projection import Projection
-from projections.read_models import READ_MODELS
 from projections.runner import Progress, Runner
 from projections.store.protocol import Fault
 from projections.store.sqlite import SQLiteProjections

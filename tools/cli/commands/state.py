@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -11,10 +12,12 @@ import click
 from projections import attest as attesting
 from projections.replay import Replayed
 from projections.replay import replay as run_replay
+from projections.roots import StateRoot
+from projections.runner import Runner
 from projections.slice_source import SliceSource
+from projections.store.opening import open_projections
 from tools.cli import output
 from tools.cli.commands.log import bound
-from tools.cli.commands.projections import opened_runner, opened_store
 from tools.cli.commands.proofs import FILE, read_keys
 from tools.cli.commands.slices import OUT
 from tools.cli.exit_codes import ExitCode
@@ -30,7 +33,7 @@ def attest(settings: Settings) -> None:
     who replays the log elsewhere, can see that the same history still makes the same state. Private values take no
     part: an erasure changes no root.
     """
-    with settings.opened() as log, opened_runner(settings, log) as runner:
+    with settings.opened() as log, Runner(log, open_projections(settings.folder)) as runner:
         with output.progress("folded", json=settings.json) as tick:
             attested = attesting.attest(log, runner, tick)
         (made,) = (one for one in attesting.attestations(log, attested.position) if one.entry == attested.position)
@@ -55,7 +58,7 @@ def check_state(settings: Settings, at: str | None) -> None:
     """
     with (
         settings.opened() as log,
-        opened_store(settings, log) as live,
+        closing(open_projections(settings.folder)) as live,
         tempfile.TemporaryDirectory(prefix=".check-", dir=settings.folder) as folder,
     ):
         position = None if at is None else bound(log, at, "--at", end=True)
@@ -80,9 +83,9 @@ def check_state(settings: Settings, at: str | None) -> None:
 def replay(settings: Settings, at: str | None, slice_file: Path | None, key_file: Path | None, out: Path) -> None:
     """Write a fresh SQLite database of all read models as they stood at a moment, folded from the log alone.
 
-    Open it with any SQLite program; docs/reference/read-models.md describes its tables. It holds commitments in place of
-    private values. From a slice only positions can be given, not times; it has to begin at position 0. Exit code 3 when
-    a projection could not fold an event: the others are complete.
+    Open it with any SQLite program; docs/reference/read-models.md describes its tables. It holds commitments in place
+    of private values. From a slice only positions can be given, not times; it has to begin at position 0. Exit code 3
+    when a projection could not fold an event: the others are complete.
     """
     started = time.monotonic()
     if (slice_file is None) != (key_file is None):
@@ -113,9 +116,7 @@ def _tell_replayed(settings: Settings, done: Replayed, out: Path, seconds: float
         settings.outcome = ExitCode.INCOMPLETE
     if settings.json:
         faults = [{"name": name, "position": at, "reason": why} for name, (at, why) in sorted(done.faults.items())]
-        output.write_json(
-            {"file": str(out), "position": done.position, "faults": faults, "seconds": round(seconds, 3)}
-        )
+        output.write_json({"file": str(out), "position": done.position, "faults": faults, "seconds": round(seconds, 3)})
         return
     output.write_line(f"{out}: all read models after position {done.position}, in {seconds:.1f} s")
     for name, (at, why) in sorted(done.faults.items()):
@@ -160,7 +161,7 @@ def _compared(one: attesting.Compared) -> dict[str, object]:
     }
 
 
-def _root(one: attesting.StateRoot) -> dict[str, object]:
+def _root(one: StateRoot) -> dict[str, object]:
     return {"rows": one.rows, "root": one.root.hex()}
 
 
