@@ -1,4 +1,4 @@
-"""The state proven by the log: replayed to any moment, attested, checked, and caught when it is not what it should be."""
+"""The state proven by the log: replayed to any moment, attested, checked, and caught where it is another."""
 
 from __future__ import annotations
 
@@ -28,16 +28,10 @@ def change(database: Path, *statements: str) -> None:
 
 
 def stored(data: Path, table: str) -> str:
-    """The name of the stored table behind a view."""
+    """The name of the stored table behind the view of a read model's table."""
     with closing(sqlite3.connect(data / "studio" / "projections.db")) as connection:
-        (found,) = connection.execute(
-            "SELECT max(name) FROM sqlite_schema WHERE type = 'table' AND name LIKE ?", (f"{table}\\_\\_g%",)
-        ).fetchone() or (None,)
-        if found is None:
-            (found,) = connection.execute(
-                "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE ? LIMIT 1", (f"{table}__g%",)
-            ).fetchone()
-    return str(found)
+        (view,) = connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?", (table,)).fetchone()
+    return str(view.rpartition("FROM ")[2])
 
 
 # --- Replay ----------------------------------------------------------------------------------------------------------
@@ -105,7 +99,7 @@ def test_a_damaged_slice_is_not_replayed(week: Run, data: Path, tmp_path: Path) 
     assert not (tmp_path / "out.db").exists()
 
 
-# --- Attesting and checking --------------------------------------------------------------------------------------------
+# --- Attesting and checking ------------------------------------------------------------------------------------------
 
 
 def test_what_was_attested_is_confirmed_by_the_log_alone(week: Run, data: Path) -> None:
