@@ -12,7 +12,8 @@ from msgspec import Meta
 from ledger.entry import Seal
 from ledger.lifecycle import StatusState
 from projections.models._streams import StreamRow, advance, as_json, head, put_given, touch
-from projections.projection import Event, Json, Projection, Table, Work
+from projections.projection import Event, Json, Projection, Table
+from projections.work import Work
 
 
 class Export(StreamRow):
