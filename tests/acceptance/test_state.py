@@ -30,7 +30,9 @@ def change(database: Path, *statements: str) -> None:
 def stored(data: Path, table: str) -> str:
     """The name of the stored table behind the view of a read model's table."""
     with closing(sqlite3.connect(data / "studio" / "projections.db")) as connection:
-        (view,) = connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?", (table,)).fetchone()
+        (view,) = connection.execute(
+            "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?", (table,)
+        ).fetchone()
     return str(view.rpartition("FROM ")[2])
 
 
