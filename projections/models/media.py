@@ -151,9 +151,10 @@ def _stored(work: Work, event: Event, seal: Seal) -> None:
         event.time,
     )
     replaced = work.get(VERSIONS, (event.stream, data["version"]))
-    if replaced is not None and not replaced.purged:
+    if replaced is not None:
         row.bytes -= replaced.size
-        _keep(work, replaced, -1)
+        if not replaced.purged:
+            _keep(work, replaced, -1)
     work.put(VERSIONS, new)
     row.bytes += new.size
     _keep(work, new, 1)
