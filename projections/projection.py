@@ -13,7 +13,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 from types import UnionType
-from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -21,6 +33,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from ledger import catalog
 from ledger.entry import Actor, Seal
 from ledger.errors import StoreError
+
+if TYPE_CHECKING:
+    from projections.work import Work
 
 Values = tuple[str | int | None, ...]
 """A row as a store holds it: the values of its columns, in their order."""
@@ -130,15 +145,20 @@ class Table(Generic[R]):
         self.key = self.columns[:key_length]
         self.by_stream = by_stream
         self.indexes = indexes
-        self.key_of: Callable[[R], Key] = attrgetter(*(column.name for column in self.key))
         names = {column.name for column in self.columns}
         if not self.key or not all(column.required for column in self.key) or (by_stream and key_length != 1):
             raise ValueError(f"{name}: the key is the first columns, and they are required; one where it is the stream")
         if unknown := {column for index in indexes for column in index} - names:
             raise ValueError(f"{name}: indexes on columns it hasn't: {', '.join(sorted(unknown))}")
+        self.key_of: Callable[[R], Key] = attrgetter(*(column.name for column in self.key))
 
     def __repr__(self) -> str:
         return f"Table({self.name!r})"
+
+    def make(self, values: Values) -> R:
+        """The row that a store holds as these values."""
+        build: Callable[..., R] = self.row
+        return build(*values)
 
     def column(self, name: str) -> Column:
         """The column of that name. Raises ``KeyError``."""
@@ -179,54 +199,7 @@ def _parts(hint: Any) -> tuple[list[Any], bool]:
     return described, required
 
 
-class Work:
-    """The rows that handlers read and change, over one batch. A subclass or maker says where rows come from.
-
-    Rows that were not loaded beforehand are loaded one by one when they are asked for: loading in bulk is a matter of
-    speed, never of what a fold answers.
-    """
-
-    def __init__(self, load: Callable[[Table[Any], Key], Values | None]) -> None:
-        self._load = load
-        self._rows: dict[Table[Any], dict[Key, Any]] = {}
-        self._changed: dict[Table[Any], set[Key]] = {}
-        self._added: dict[Table[Any], list[Row]] = {}
-
-    def get(self, table: Table[R], key: Key) -> R | None:
-        """The row with this key, to look at; None if there is none."""
-        rows = self._rows.setdefault(table, {})
-        try:
-            found: R | None = rows[key]
-        except KeyError:
-            values = self._load(table, key)
-            found = rows[key] = None if values is None else table.row(*values)
-        return found
-
-    def change(self, table: Table[R], key: Key) -> R | None:
-        """The row with this key, to change by setting its fields; None if there is none."""
-        row = self.get(table, key)
-        if row is not None:
-            self._changed.setdefault(table, set()).add(key)
-        return row
-
-    def put(self, table: Table[R], row: R) -> R:
-        """Put a row in the place of the one with its key, if there is one; returns it, to be changed further."""
-        key = table.key_of(row)
-        self._rows.setdefault(table, {})[key] = row
-        self._changed.setdefault(table, set()).add(key)
-        return row
-
-    def add(self, table: Table[R], row: R) -> None:
-        """Add a row whose key no other row has or had, and which no handler asks for again."""
-        self._added.setdefault(table, []).append(row)
-
-    def remove(self, table: Table[Any], key: Key) -> None:
-        """Remove the row with this key, if there is one."""
-        self._rows.setdefault(table, {})[key] = None
-        self._changed.setdefault(table, set()).add(key)
-
-
-Handler = Callable[[Work, Event, Seal], None]
+Handler = Callable[["Work", Event, Seal], None]
 """Folds one event: changes rows through the work it is given."""
 
 H = TypeVar("H", bound=Handler)

@@ -58,7 +58,7 @@ _DETAILS = {
     "append": "The first three add up to the events of the input.",
     "audit": "The fault is null, or has position, kind and detail.",
     "log": "CloudEvents; with `--jsonl` one a line.",
-    "rebuild": "Each projection has name, version and position.",
+    "rebuild": "Each projection has name, version, generation, position, lag, state and fault.",
     "show": "Then status and stage where there are any, the fields, and `withheld`: private values that are gone.",
 }
 
