@@ -18,8 +18,8 @@ _INTRODUCTION = """\
 Written by `make docs` from `projections/models`; don't edit it by hand.
 
 A read model is what the log's entries add up to, kept in tables for questions that the log alone would answer slowly.
-It can be thrown away and built anew at any time. A read model is rebuilt, switched and rolled back as one, under its own
-name; wherever a name of a read model is taken, one of its tables' names means it too.
+It can be thrown away and built anew at any time. A read model is rebuilt, switched and rolled back as one, under its
+own name; wherever a name of a read model is taken, the name of one of its tables means it too.
 
 Rows stand in the order of their key, and are found fast by their key and by the columns named below it. Columns are
 `text`, `integer`, or `json`: text that holds a list or an object in canonical form. A value that is not known is null.
@@ -28,8 +28,8 @@ UTC and end in `Z`. Those that are reckoned by a policy, and those that the ledg
 so that they sort as text. Whether something is due is for the reader to see, by comparing with a clock: no row changes
 because time passes. Yes and no are the integers 1 and 0.
 
-No row holds a private value. A column of **commitments** holds an object `{"name":[position,commitment]}`: which private
-fields there are, at which position each was given last, and the commitment that stands there. Whoever may see private
+No row holds a private value. A column of **commitments** holds an object `{"name":[position,commitment]}`: which
+private fields there are, at which position each was given last, and the commitment that stands there. Who may see private
 values can have them opened when they read; what was erased or purged opens no more, and the row stays as it is.
 """
 

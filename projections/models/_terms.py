@@ -13,7 +13,8 @@ import orjson
 from msgspec import Meta
 
 from ledger import canonical, moment
-from projections.projection import Event, Json, Row, Table, Work
+from projections.projection import Event, Json, Row, Table
+from projections.work import Work
 
 
 class Terms(Row):

@@ -17,7 +17,8 @@ from ledger.entry import Seal
 from ledger.lifecycle import AccountState
 from projections.models import _terms as terms
 from projections.models._streams import StreamRow, advance, as_json, committed, head, touch
-from projections.projection import Commitments, Event, Json, Projection, Table, Work
+from projections.projection import Commitments, Event, Json, Projection, Table
+from projections.work import Work
 
 
 class Account(StreamRow):

@@ -17,7 +17,8 @@ from ledger.entry import Seal
 from ledger.lifecycle import TRASH_DAYS, StatusState
 from projections.models import _terms as terms
 from projections.models._streams import StreamRow, advance, committed, head, put_given, touch
-from projections.projection import Commitments, Event, Projection, Row, Table, Work
+from projections.projection import Commitments, Event, Projection, Row, Table
+from projections.work import Work
 
 
 class Hold(StreamRow):

@@ -15,7 +15,8 @@ from msgspec import Meta
 from ledger.entry import Seal
 from ledger.lifecycle import MemberState
 from projections.models._streams import StreamRow, advance, committed, head, names_in, put_given, touch
-from projections.projection import Commitments, Event, Projection, Row, Table, Work
+from projections.projection import Commitments, Event, Projection, Row, Table
+from projections.work import Work
 
 
 class Member(StreamRow):

@@ -15,7 +15,8 @@ from msgspec import Meta
 from ledger.entry import Seal
 from ledger.lifecycle import StatusState
 from projections.models._streams import StreamRow, advance, as_json, committed, head, put_given, touch
-from projections.projection import Commitments, Event, Json, Projection, Row, Table, Work
+from projections.projection import Commitments, Event, Json, Projection, Row, Table
+from projections.work import Work
 
 
 class Credential(StreamRow):

@@ -13,7 +13,8 @@ from msgspec import Meta
 from ledger.entry import Seal
 from ledger.lifecycle import StatusState
 from projections.models._streams import StreamRow, advance, committed, head, put_given, touch
-from projections.projection import Commitments, Event, Projection, Table, Work
+from projections.projection import Commitments, Event, Projection, Table
+from projections.work import Work
 
 
 class Piece(StreamRow):

@@ -21,7 +21,8 @@ from ledger.entry import Seal
 from ledger.lifecycle import RecordState
 from projections.models import _terms as terms
 from projections.models._streams import StreamRow, advance, as_json, head, touch
-from projections.projection import Commitments, Event, Json, Projection, Row, Table, Work
+from projections.projection import Commitments, Event, Json, Projection, Row, Table
+from projections.work import Work
 
 
 class Record(StreamRow):

@@ -19,7 +19,8 @@ from ledger import lifecycle
 from ledger.entry import Seal
 from ledger.lifecycle import ReservationState, Step
 from projections.models._streams import StreamRow, as_json, committed, head, put_given, touch
-from projections.projection import Commitments, Event, Json, Projection, Row, Table, Work, types_of
+from projections.projection import Commitments, Event, Json, Projection, Row, Table, types_of
+from projections.work import Work
 
 
 class Reservation(StreamRow):

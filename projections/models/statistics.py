@@ -17,7 +17,8 @@ from msgspec import Meta
 
 from ledger import catalog
 from ledger.entry import Seal
-from projections.projection import Event, Projection, Row, Table, Work
+from projections.projection import Event, Projection, Row, Table
+from projections.work import Work
 
 
 class OfType(Row):

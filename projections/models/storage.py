@@ -18,7 +18,8 @@ from ledger.entry import Seal
 from ledger.lifecycle import StorageState
 from projections.models import _terms as terms
 from projections.models._streams import StreamRow, advance, as_json, committed, head, put_given, touch
-from projections.projection import Commitments, Event, Json, Projection, Row, Table, Work
+from projections.projection import Commitments, Event, Json, Projection, Row, Table
+from projections.work import Work
 
 
 class Storage(StreamRow):

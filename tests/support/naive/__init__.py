@@ -4,7 +4,7 @@ Written from the documents (``docs/reference/read-models.md``, ``docs/reference/
 ``projections``. It has no rows that change: each value is looked up in, or counted over, what happened so far. Only
 where an event leads is asked of ``ledger.lifecycle``, which has tests of its own.
 
-``tables(facts)`` gives the rows of every table, each a dict by column name; columns without a value may be left out, and
+``tables(facts)`` gives the rows of every table, each a dict by column name. Columns without a value may be left out;
 JSON columns hold the value itself.
 """
 
