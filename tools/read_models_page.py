@@ -29,8 +29,8 @@ so that they sort as text. Whether something is due is for the reader to see, by
 because time passes. Yes and no are the integers 1 and 0.
 
 No row holds a private value. A column of **commitments** holds an object `{"name":[position,commitment]}`: which
-private fields there are, at which position each was given last, and the commitment that stands there. Who may see private
-values can have them opened when they read; what was erased or purged opens no more, and the row stays as it is.
+private fields there are, at which position each was given last, and the commitment that stands there. Those who may see
+private values can have them opened when they read; what was erased or purged opens no more, and the row stays as it is.
 """
 
 

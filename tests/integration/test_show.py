@@ -37,7 +37,19 @@ def reservations_in(log):
 
 
 def test_show_and_the_reservations_projection_say_the_same_of_every_reservation(hotel_log, tmp_path):
-    told = ("version", "position", "status", "stage", "load", "member", "reason", "rate", "station", "channel", "arrival")
+    told = (
+        "version",
+        "position",
+        "status",
+        "stage",
+        "load",
+        "member",
+        "reason",
+        "rate",
+        "station",
+        "channel",
+        "arrival",
+    )
     with Runner(hotel_log, SQLiteProjections(tmp_path / "p.db"), batch=700) as runner:
         runner.catch_up()
         streams = reservations_in(hotel_log)

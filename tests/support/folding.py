@@ -61,9 +61,7 @@ class Rows:
 
     def __init__(self, models: Sequence[Projection] = READ_MODELS) -> None:
         self.models = models
-        self.tables: dict[Table[Any], dict[Key, Values]] = {
-            table: {} for model in models for table in model.tables
-        }
+        self.tables: dict[Table[Any], dict[Key, Values]] = {table: {} for model in models for table in model.tables}
 
     def fold(self, entries: Sequence[bytes], batch: int = 1000) -> None:
         """Fold further entries, that many at a time."""

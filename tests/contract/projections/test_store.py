@@ -136,10 +136,9 @@ def test_rows_that_do_not_fit_are_refused_and_the_rest_of_the_transaction_stands
     generation = live(store)
     with store.writing() as writes:
         writes.put(SEEN, generation.number, Changes(removed=[ROWS[1][0]]))
-        with pytest.raises(RowsRefused):  # noqa: PT012 - the attempt is what is taken back
-            with writes.attempt():
-                writes.put(SEEN, generation.number, Changes(removed=[ROWS[2][0]]))
-                writes.put(SEEN, generation.number, changes)
+        with pytest.raises(RowsRefused), writes.attempt():  # noqa: PT012 - the attempt is what is taken back
+            writes.put(SEEN, generation.number, Changes(removed=[ROWS[2][0]]))
+            writes.put(SEEN, generation.number, changes)
         writes.mark(generation._replace(position=5, leaf=b"5"))
     with store.reading() as reads:
         assert all_rows(reads, SEEN) == [ROWS[0], *ROWS[2:]]

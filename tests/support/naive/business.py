@@ -32,9 +32,7 @@ def reservations(facts):
         shelved = [
             fact
             for fact in facts
-            if fact.kind == "storage"
-            and fact.data["reservation"] == found[0].id
-            and fact.position > found[0].position
+            if fact.kind == "storage" and fact.data["reservation"] == found[0].id and fact.position > found[0].position
         ]
         window = last(requests, "window", {})
         yield {

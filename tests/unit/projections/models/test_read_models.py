@@ -2,14 +2,11 @@
 
 from random import Random
 
-import orjson
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from ledger import canonical
-from projections.models import READ_MODELS, TABLES
-from tests.support.folding import Rows, named, sealed
+from projections.models import TABLES
+from tests.support.folding import Rows, sealed
 from tests.support.histories import histories, history
 from tests.support.naive import facts_of, tables
 
@@ -37,7 +34,7 @@ def test_at_ten_random_moments_the_rows_are_what_a_naive_model_makes_of_the_log(
     entries = sealed(history(seed, 700, waits=True))
     rng = Random(seed)
     rows, done = Rows(), 0
-    for until in sorted(rng.sample(range(1, len(entries)), 9)) + [len(entries)]:
+    for until in [*sorted(rng.sample(range(1, len(entries)), 9)), len(entries)]:
         rows.fold(entries[done:until], batch=rng.choice((1, 7, 100)))
         done = until
         same(rows, entries[:until])
