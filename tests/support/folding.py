@@ -82,7 +82,7 @@ class Rows:
             key = values[:width] if width > 1 else values[0]
             rows[key] = values
         for key in changes.removed:
-            del rows[key]
+            rows.pop(key, None)
 
     def values(self) -> dict[str, dict[Key, Values]]:
         """All rows as they are kept, by table and key."""
