@@ -16,6 +16,7 @@ from ledger.store import sqlite as sqlite_store
 from ledger.store.protocol import Head, Selection, WrappedKey
 from ledger.store.sqlite import SQLiteStore
 from projections.runner import Runner
+from projections.store.opening import open_projections
 from tests.contract.stores import EMPTY, new_row, write
 from tests.support.events import ORIGIN, estimate_changed, new_log, requested
 from tests.support.whole import check_file, check_receipts, check_whole
@@ -362,7 +363,8 @@ def test_no_file_of_a_ledger_is_readable_by_others(tmp_path):
     with new_log(tmp_path) as log:
         log.append([requested()])
         assert log.page(Selection(stream="reservation:R-1"))
-        Runner(log, tmp_path / "studio" / "projections.db").catch_up()
+        with Runner(log, open_projections(tmp_path / "studio")) as runner:
+            runner.catch_up()
         files = [path for path in (tmp_path / "studio").rglob("*") if path.is_file()]
         assert {path.name for path in files} >= {"ledger.db", "ledger.db-wal", "index.db", "projections.db"}
         assert {oct(path.stat().st_mode & 0o077) for path in files} == {"0o0"}
