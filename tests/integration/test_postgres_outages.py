@@ -76,7 +76,7 @@ def test_no_connection_that_was_cut_while_idle_costs_anybody_an_answer(log, plac
     """Whatever is asked first after an outage takes another connection, be it to read, to append or to sign."""
     with place.open() as other:
         for ask in (
-            lambda: log.checkpoint(),
+            log.checkpoint,
             lambda: log.append([requested("R-0", id="a")]),
             lambda: log.page(Selection()),
             lambda: log.prove(0),
