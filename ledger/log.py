@@ -23,10 +23,10 @@ from ledger import moment, proof, tiles
 from ledger.checkpoint import Checkpoint
 from ledger.credentials import Credentials
 from ledger.datakeys import DataKeys
-from ledger.entry import FORMAT_VERSION, decode
+from ledger.entry import FORMAT_VERSION, LEDGER_STREAM, decode
 from ledger.errors import Conflict, ForkError, NotFound, StoreUnreachable
 from ledger.event import LOCAL, SYSTEM, Credential, Prepared
-from ledger.flush import LEDGER_STREAM, Outcome, Unit
+from ledger.flush import Outcome, Unit
 from ledger.keys import Keys, sync_folder
 from ledger.merkle import HASH_SIZE
 from ledger.note import VerifierKey

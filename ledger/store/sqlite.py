@@ -14,7 +14,7 @@ import functools
 import itertools
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
@@ -208,6 +208,10 @@ class SQLiteStore(SQLiteApplicationRecorder):
         """A subscription to entries with a notification id (position + 1) above ``gt``, from any process."""
         return WokenSubscription(self, self._follower, gt, topics)
 
+    def opener(self) -> Callable[[], SQLiteStore]:
+        """What opens this file once more, in any process."""
+        return functools.partial(SQLiteStore, self.path.absolute())
+
     def close(self) -> None:
         """Release connections and threads. Idempotent."""
         self._follower.close()
@@ -245,6 +249,12 @@ class SQLiteReads:
             f"{_ROWS} WHERE rowid BETWEEN ? AND ? LIMIT ?", (selection.first + 1, last + 1, limit)
         )
         return list(map(_row, found))
+
+    def columns(self, first: int, count: int) -> tuple[Sequence[int], Sequence[bytes]]:
+        """The positions and entries there are at ``count`` positions from ``first``, in order: for long scans."""
+        found = self._cursor.execute(f"{_ROWS} WHERE rowid BETWEEN ? AND ?", (first + 1, first + count))
+        flat: list[Any] = list(itertools.chain.from_iterable(found))
+        return flat[::2], flat[1::2]
 
     def stream(self, name: str) -> list[Row]:
         """All rows of a stream, by version."""

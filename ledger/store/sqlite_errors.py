@@ -12,18 +12,26 @@ from contextlib import contextmanager
 
 from eventsourcing.persistence import PersistenceError
 
-from ledger.errors import StoreError, StoreLocked
+from ledger.errors import StoreDamaged, StoreError, StoreLocked
 
 LOCK_TIMEOUT = 30
 """Seconds that a connection waits for another's transaction."""
 _LOCKS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_DAMAGE = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_ERROR,  # among others a table that is gone; our own statements are right
+    sqlite3.SQLITE_FORMAT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_TOOBIG,
+)
 
 
 @contextmanager
 def translated(
     what: str = "the database failed", advice: str = "audit the ledger before appending again"
 ) -> Iterator[None]:
-    """Turn database errors into ``StoreLocked`` or ``StoreError``; ``what`` failed, and ``advice`` is what to do.
+    """Turn database errors into ``StoreError`` and its kinds; ``what`` failed, and ``advice`` is what to do.
 
     The recorder library's pool wraps what it meets in errors of its own; they are unwrapped.
     """
@@ -31,13 +39,15 @@ def translated(
         yield
     except (sqlite3.Error, PersistenceError) as error:
         cause = error.__cause__ if isinstance(error, PersistenceError) and error.__cause__ is not None else error
-        if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _LOCKS:
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        if code in _LOCKS:
             raise StoreLocked(f"{what}: {error}", advice="see which program holds the lock") from error
+        # Without a code: Python's own, of text that is not Unicode.
+        damaged = code in _DAMAGE or (not code and isinstance(cause, sqlite3.OperationalError))
+        kind = StoreDamaged if damaged else StoreError
         if isinstance(cause, sqlite3.OperationalError):
-            raise StoreError(
-                f"{what}: {error}", advice=f"see that the disk has room and is sound; else {advice}"
-            ) from error
-        raise StoreError(f"{what}: {error}", advice=advice) from error
+            raise kind(f"{what}: {error}", advice=f"see that the disk has room and is sound; else {advice}") from error
+        raise kind(f"{what}: {error}", advice=advice) from error
 
 
 def use_wal(connection: sqlite3.Connection) -> None:
