@@ -15,7 +15,7 @@ from anyio import CapacityLimiter, to_thread
 
 from api.gather import Gathering
 from ledger.credentials import Credentials
-from ledger.errors import NotFound, ReadOnly, StoreError
+from ledger.errors import LedgerError, NotFound, ReadOnly, StoreError
 from ledger.event import Credential
 from ledger.log import NAME, Log
 from ledger.store.opening import StoreURL
@@ -28,9 +28,10 @@ Alarm = Callable[[str, str], None]
 class Ledgers:
     """All ledgers under one data folder. ``authenticate`` first; only then does ``open`` touch a store."""
 
-    def __init__(self, data: Path, alarm: Alarm, store: StoreURL | None = None) -> None:
+    def __init__(self, data: Path, alarm: Alarm, store: StoreURL | None = None, *, accept_clock: bool = False) -> None:
         self._data = data
         self._store = store
+        self._accept_clock = accept_clock
         self._alarm = alarm
         self._credentials: dict[str, Credentials] = {}
         self._nobody = Credentials(data / ".no-ledger")
@@ -69,7 +70,11 @@ class Ledgers:
             if name not in self._logs:
                 try:
                     self._logs[name] = Log.open(
-                        self._data, name, store=self._store, alarm=lambda text: self._alarm(name, text)
+                        self._data,
+                        name,
+                        store=self._store,
+                        accept_clock=self._accept_clock,
+                        alarm=lambda text: self._alarm(name, text),
                     )
                 except NotFound as error:
                     raise StoreError(str(error)) from None  # it has credentials, so its store should be there
@@ -90,9 +95,14 @@ class Ledgers:
             log.head()
 
     async def close(self) -> None:
-        """Commit what waits in every ledger, and release them all."""
+        """Commit what waits in every ledger, and release them all; one that can't sign keeps no other from it."""
         with self._lock:
             self._closed = True
-            logs = list(self._logs.values())
-            self._logs.clear()
-        await asyncio.gather(*(to_thread.run_sync(log.close) for log in logs))
+            logs, self._logs = self._logs, {}
+        await asyncio.gather(*(to_thread.run_sync(self._close, name, log) for name, log in logs.items()))
+
+    def _close(self, name: str, log: Log) -> None:
+        try:
+            log.close()
+        except LedgerError as error:
+            self._alarm(name, f"while closing: {error}")

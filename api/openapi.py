@@ -26,8 +26,8 @@ Schema = dict[str, Any]
 _LEDGER = "/v1/ledgers/{ledger}"
 _HASH: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _ALWAYS: tuple[type[Exception], ...] = (
-    problems.BadParameter, problems.Unauthenticated, errors.Denied, errors.StoreError, errors.StoreLocked,
-    errors.StoreUnreachable, errors.KeyFileError,
+    problems.BadParameter, problems.Unauthenticated, errors.Denied, errors.StoreError, errors.StoreFull,
+    errors.StoreLocked, errors.StoreUnreachable, errors.KeyFileError,
 )  # fmt: skip
 
 
@@ -236,7 +236,12 @@ def _schemas() -> dict[str, Schema]:
             leaf_hash=_HASH,
             entry=_object(event={"type": "object"}, seal={"type": "object"}),
             disclosed={"type": "object", "description": "private values by name, where asked for"},
-            optional=("disclosed",),
+            withheld={
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "description": "private fields that are not shown, each with the redaction rule that withheld it",
+            },
+            optional=("disclosed", "withheld"),
         ),
         "Page": _object(
             events={"type": "array", "items": _ref("Item")},

@@ -140,6 +140,7 @@ TABLE: dict[type[Exception], Kind] = {
     errors.Busy: Kind(503, "busy", "Too much is waiting"),
     errors.ReadOnly: Kind(503, "read-only", "The ledger takes no events now"),
     errors.ForkError: Kind(503, "fork", "The store holds another history than was signed"),
+    errors.StoreFull: Kind(503, "store-full", "There is no room for more events"),
     errors.StoreLocked: Kind(503, "store-locked", "Another program holds the store"),
     errors.StoreUnreachable: Kind(503, "store-unreachable", "The store does not answer"),
     errors.StoreError: Kind(503, "store-failed", "The store failed"),
@@ -154,7 +155,7 @@ _EXTENSIONS = (
 _TOLD = (errors.Busy, errors.ReadOnly, errors.ForkError, NotReached)
 """Faults of 500 and above whose own words a caller may read: they name no file and no key."""
 READ_ONLY_SECONDS = 60
-"""What Retry-After says while a ledger is read-only: a person must act first."""
+"""What Retry-After says while a ledger is read-only or its disk full: a person must act first."""
 UNREACHABLE_SECONDS = 5
 """What it says while a database server is away: most of them come back by themselves."""
 
@@ -194,7 +195,7 @@ def _headers(error: Exception) -> dict[str, str]:
         return {"WWW-Authenticate": f'Bearer realm="continuity"{fault}'}
     if isinstance(error, NotAllowed):
         return {"Allow": error.allow}
-    if isinstance(error, errors.ReadOnly):
+    if isinstance(error, errors.ReadOnly | errors.StoreFull):
         return {"Retry-After": str(READ_ONLY_SECONDS)}
     if isinstance(error, errors.StoreUnreachable):
         return {"Retry-After": str(UNREACHABLE_SECONDS)}

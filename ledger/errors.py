@@ -21,14 +21,17 @@ Owns the names, fields and default advice of failures. Never formats them for HT
     ├── ReadOnly                 the ledger accepts no appends now
     ├── StoreError               the store failed or its content is unusable
     │   ├── StoreDamaged         the database can't read what it holds
+    │   ├── StoreFull            there is no room left to write
     │   ├── StoreLocked          another program holds the database
     │   └── StoreUnreachable     the database server does not answer
     ├── KeyFileError             a key file is missing, damaged or readable by others
     └── VerificationError        bytes do not prove what they should
         ├── ProofError           an inclusion or consistency proof fails or does not parse
         ├── ForkError            two histories of one ledger
+        ├── QuorumMissed         a checkpoint is cosigned by too few witnesses
         └── SignatureError
             ├── MalformedNote    not a signed note, checkpoint or verifier key
+            ├── MalformedPolicy  not a trust policy
             ├── UnknownKey       no signature by a known key
             └── BadSignature     a known key's signature does not verify
 """
@@ -140,12 +143,19 @@ class StoreDamaged(StoreError):
     """The database can't read what it holds: a damaged page, file or schema. Another attempt will fail too."""
 
 
+class StoreFull(StoreError):
+    """The disk has no room for what was to be written, and nothing of it was; reading goes on."""
+
+
 class StoreLocked(StoreError):
     """Another program holds the database's lock, and did not let go in time; nothing was written."""
 
 
 class StoreUnreachable(StoreError):
-    """The database server does not answer, or went away. If it was writing, the outcome is unknown: a retry tells."""
+    """The database server does not answer, or went away.
+
+    If it was committing and does not come back in time, the outcome is unknown; a retry tells.
+    """
 
 
 class KeyFileError(LedgerError):
@@ -164,12 +174,20 @@ class ForkError(VerificationError):
     """Two histories of one ledger: a tree that is smaller than, or inconsistent with, a signed one."""
 
 
+class QuorumMissed(VerificationError):
+    """A checkpoint is signed by a known log, but not cosigned by as many witnesses as the policy asks for."""
+
+
 class SignatureError(VerificationError):
     """A signed note, checkpoint or verifier key is unusable."""
 
 
 class MalformedNote(SignatureError):
     """Not a signed note, a checkpoint or a verifier key, by its form."""
+
+
+class MalformedPolicy(SignatureError):
+    """Not a trust policy (c2sp.org/tlog-policy); the message names the line."""
 
 
 class UnknownKey(SignatureError):

@@ -2,15 +2,17 @@
 
 Owns the order of decisions for each event (known id, expected version, lifecycle, size), the assignment of positions
 and versions, the chain and the encryption of disclosures. Reads only through the transaction it is given, and never
-commits: whoever runs it writes the batch. Invariants: positions, versions and member versions have no gaps; a unit (an
-atomic request, or one event of any other) is sealed whole or leaves no trace; ``seal.prev`` is the leaf hash of the
-entry before.
+commits: whoever runs it writes the batch. Invariants: positions, versions and member versions have no gaps; what
+belongs together (an atomic request, or one event of any other) is sealed whole or leaves no trace; ``seal.prev`` is the
+leaf hash of the entry before.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import cast
 
 from msgspec import Struct
 
@@ -20,11 +22,11 @@ from ledger.datakeys import DataKeys, Pair
 from ledger.entry import LEDGER_STREAM, NO_PREVIOUS
 from ledger.errors import EventError, IdConflict, LifecycleRefused, VersionConflict
 from ledger.event import Prepared, difference
-from ledger.heads import Heads, StreamHead, Undo
+from ledger.heads import Heads, StreamHead
 from ledger.store.protocol import Batch, Head, NewRow, Selection, Writes
 
 
-class Receipt(Struct, frozen=True, kw_only=True, gc=False):
+class Receipt(Struct, frozen=True, gc=False):
     """Proof of posting: where the event stands, and the leaf hash (hex) that commits to it.
 
     ``duplicate`` says that this very event had been recorded before, and that this is its first receipt again.
@@ -43,19 +45,30 @@ class Receipt(Struct, frozen=True, kw_only=True, gc=False):
 Outcome = Receipt | EventError
 
 
-class Unit(Struct):
-    """Events that are sealed together or not at all, each with its index in the request."""
+class Request(Struct):
+    """Events to be decided in their order: all of them are sealed or none if ``atomic``, else each for itself.
 
-    events: Sequence[tuple[int, Prepared]]
+    One that was refused already stands here as its error, which is its outcome; an atomic request holds none.
+    """
+
+    events: Sequence[Prepared | EventError]
+    atomic: bool
+
+
+Result = list[Outcome] | EventError
+"""What becomes of a request: an outcome for each event, or the error that refused it as a whole."""
+
+_new_row = functools.partial(tuple.__new__, NewRow)
+"""``NewRow`` by place from one tuple, at a third of its time."""
 
 
 class Flush:
-    """The work of one transaction. Make it, ``run`` it over units, then write ``batch`` and commit."""
+    """The work of one transaction. Make it, ``run`` it over requests, then write ``batch`` and commit."""
 
     def __init__(self, writes: Writes, head: Head, heads: Heads, keys: DataKeys, origin: str, recorded: str) -> None:
         self.batch = Batch(head=head)
         self.leaves: list[bytes] = []
-        self.results: list[list[Outcome] | EventError] = []
+        self.results: list[Result] = []
         self._writes = writes
         self._heads = heads
         self._keys = keys
@@ -67,95 +80,96 @@ class Flush:
         self._known: dict[tuple[str, str], int] = {}
         self._sealed: list[Prepared] = []  # beside batch.rows
 
-    def run(self, units: Sequence[Unit]) -> None:
-        """Decide and seal all units; ``results`` then has for each its outcomes, or the error that refused it."""
-        events = [prepared for unit in units for _, prepared in unit.events]
+    def run(self, requests: Sequence[Request]) -> None:
+        """Decide and seal all; ``results`` then has what became of each request."""
+        events = [event for request in requests for event in request.events if isinstance(event, Prepared)]
         self._known = self._writes.find_ids([(event.source, event.id) for event in events])
         self._heads.load(
             self._writes,
             {event.stream for event in events} | {LEDGER_STREAM},
             {event.member for event in events if event.member is not None},
         )
-        self.results = [self._run_unit(unit) for unit in units]
+        self.results = [self._decide(request) for request in requests]
         self._seal_disclosures()
         rows = self.batch.rows
         if rows:
             self.batch.head = Head(self._base + len(rows), self.leaves[-1], self._recorded, self._epoch)
 
-    def _run_unit(self, unit: Unit) -> list[Outcome] | EventError:
-        undo, start, prev = Undo(), len(self.batch.rows), self._prev
-        added: list[tuple[str, str]] = []
-        outcomes: list[Outcome] = []
-        for index, event in unit.events:
+    def _decide(self, request: Request) -> Result:
+        if request.atomic:
             try:
-                position = self._known.get((event.source, event.id))
-                if position is not None:
-                    outcomes.append(self._repeat(event, position))
-                else:
-                    outcomes.append(self._append(event, undo))
-                    added.append((event.source, event.id))
+                return self._append(cast("Sequence[Prepared]", request.events))
+            except EventError as error:
+                return error
+        outcomes: list[Outcome] = []
+        for index, event in enumerate(request.events):
+            try:
+                outcomes += [event] if isinstance(event, EventError) else self._append([event])
             except EventError as error:
                 error.index = index
-                undo.back()
-                del self.batch.rows[start:], self.leaves[start:], self._sealed[start:]
-                for key in added:
-                    del self._known[key]
-                self._prev = prev
-                return error
+                outcomes.append(error)
         return outcomes
 
-    def _append(self, event: Prepared, undo: Undo) -> Receipt:
-        """Check one new event against its stream's head, seal it, and move the heads on."""
+    def _append(self, events: Sequence[Prepared]) -> list[Outcome]:
+        """Check and seal events that stand or fall together, and move the heads on.
+
+        Raises the ``EventError`` of the first that is refused, with its index, and then leaves no trace. This is the
+        one loop that every event passes under the head's lock.
+        """
+        rows, leaves, start, prev = self.batch.rows, self.leaves, len(self.batch.rows), self._prev
+        position, known, recorded = self._base + start, self._known, self._recorded
         streams, members = self._heads.streams, self._heads.members
-        head = streams[event.stream]
+        ids: dict[tuple[str, str], int] = {}  # these three: what becomes of the three above if all goes well
+        moved: dict[str, StreamHead] = {LEDGER_STREAM: streams[LEDGER_STREAM]}
+        counted: dict[str, int] = {}
+        receipts: list[Outcome] = []
+        try:
+            for event in events:
+                identity, stream, member = (event.source, event.id), event.stream, event.member
+                first = known.get(identity, ids.get(identity))
+                if first is not None:
+                    receipts.append(self._repeat(event, first))
+                    continue
+                head = moved.get(stream) or streams[stream]
+                state, version = self._next_state(event, head, moved[LEDGER_STREAM]), head.version + 1
+                member_version = None if member is None else (counted.get(member) or members[member]) + 1
+                entry = entries.build(event.body, event.by, member_version, position, prev, recorded, version)
+                leaf = sha256(b"\x00" + entry).digest()
+                prev, ids[identity], moved[stream] = leaf.hex(), position, StreamHead(version, state)
+                if member is not None and member_version is not None:
+                    counted[member] = member_version
+                leaves.append(leaf)
+                name, source, event_id = event.type.name, event.source, event.id
+                rows.append(
+                    _new_row((position, entry, stream, version, name, member, member_version, source, event_id))
+                )
+                self._sealed.append(event)
+                receipts.append(Receipt(event_id, source, stream, position, version, prev, recorded))
+                position += 1
+        except EventError as error:
+            error.index = len(receipts)
+            del rows[start:], leaves[start:], self._sealed[start:]
+            raise
+        known.update(ids)
+        streams.update(moved)
+        members.update(counted)
+        self._prev = prev
+        return receipts
+
+    def _next_state(self, event: Prepared, head: StreamHead, ledger: StreamHead) -> lifecycle.State:
+        """The state of the event's stream after it. Raises ``VersionConflict``, ``LifecycleRefused``."""
         if event.expected_version is not None and event.expected_version != head.version:
             raise VersionConflict(event.expected_version, head.version)
-        step = lifecycle.Step(event.type.name, event.actor_role, event.forced, self._recorded, event.lifecycle_data)
-        self._refuse_when_frozen(event)
-        state = lifecycle.advance(event.type.kind, head.state, step)
-        version, position = head.version + 1, self._base + len(self.batch.rows)
-        member_version = None if event.member is None else members[event.member] + 1
-        entry = entries.build(event.body, event.by, member_version, position, self._prev, self._recorded, version)
-        leaf = sha256(b"\x00" + entry).digest()
-        undo.set(streams, event.stream, StreamHead(version, state))
-        if event.member is not None and member_version is not None:
-            undo.set(members, event.member, member_version)
-        self._known[event.source, event.id] = position
-        self._prev = leaf_hash = leaf.hex()
-        self.leaves.append(leaf)
-        self._sealed.append(event)
-        self.batch.rows.append(
-            NewRow(  # by place: by name it takes twice the time
-                position,
-                entry,
-                event.stream,
-                version,
-                event.type.name,
-                event.member,
-                member_version,
-                event.source,
-                event.id,
-            )
-        )
-        return Receipt(
-            id=event.id,
-            source=event.source,
-            stream=event.stream,
-            position=position,
-            version=version,
-            leaf_hash=leaf_hash,
-            recorded=self._recorded,
-        )
-
-    def _refuse_when_frozen(self, event: Prepared) -> None:
-        """While the ledger is frozen, only its own stream moves: the event that thaws it stands there."""
-        if event.stream != LEDGER_STREAM and lifecycle.is_frozen(self._heads.streams[LEDGER_STREAM].state):
+        kind = event.type
+        if event.stream != LEDGER_STREAM and lifecycle.is_frozen(ledger.state):
             raise LifecycleRefused(
-                f"the ledger is frozen, so {event.type.name} is refused",
+                f"the ledger is frozen, so {kind.name} is refused",
                 state="frozen",
-                event=event.type.name,
+                event=kind.name,
                 advice="an owner or admin posts ledger.thawed on ledger:main first",
             )
+        step = lifecycle.Step(kind.name, event.actor_role, event.forced, self._recorded, event.lifecycle_data)
+        return lifecycle.advance(kind.kind, head.state, step)
 
     def _repeat(self, event: Prepared, position: int) -> Receipt:
         """The first receipt of an event that is recorded already. Raises ``IdConflict`` when this is no retry of it."""

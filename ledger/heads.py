@@ -1,13 +1,15 @@
 """Stream and member heads: where each stream and member stands, as caches that can always be folded anew from entries.
 
-Owns the caches and the overlay of one flush upon them, with undo for a request that fails as a whole. They are valid
-while the log's head is ours; whoever sees another writer's entries drops them. Never writes anything.
+Owns the caches. They are valid while the log's head is ours; whoever sees another writer's entries drops them. Never
+writes anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
+
+from msgspec import Struct
 
 from ledger import catalog, lifecycle
 from ledger.entry import Entry, decode
@@ -15,11 +17,9 @@ from ledger.errors import LifecycleRefused
 from ledger.store.protocol import Writes
 
 CACHED_HEADS = 100_000
-_K = TypeVar("_K")
-_V = TypeVar("_V")
 
 
-class StreamHead(NamedTuple):
+class StreamHead(Struct, frozen=True, gc=False):
     """A stream's last version and its lifecycle state; version 0 and None before it begins."""
 
     version: int
@@ -80,23 +80,6 @@ class Heads:
         """Drop everything: the log's head is not what we left."""
         self.streams.clear()
         self.members.clear()
-
-
-class Undo:
-    """Remembers what a unit of work replaced in a dict, so that it can be put back."""
-
-    def __init__(self) -> None:
-        self._replaced: list[tuple[dict[Any, Any], Any, Any]] = []
-
-    def set(self, target: dict[_K, _V], key: _K, value: _V) -> None:
-        """Set an item of ``target``, remembering the old one; the key must be present."""
-        self._replaced.append((target, key, target[key]))
-        target[key] = value
-
-    def back(self) -> None:
-        """Put everything back, last change first."""
-        for target, key, old in reversed(self._replaced):
-            target[key] = old
 
 
 def _make_room(cache: dict[str, Any]) -> None:

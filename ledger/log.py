@@ -8,6 +8,7 @@ line, and never holds what it could read again.
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import shutil
 import threading
@@ -24,13 +25,15 @@ from ledger.checkpoint import Checkpoint
 from ledger.credentials import Credentials
 from ledger.datakeys import DataKeys
 from ledger.entry import FORMAT_VERSION, LEDGER_STREAM, decode
+from ledger.epochs import Epochs
 from ledger.errors import Conflict, ForkError, NotFound, StoreUnreachable
-from ledger.event import LOCAL, SYSTEM, Credential, Prepared
-from ledger.flush import Outcome, Unit
-from ledger.keys import Keys, sync_folder
+from ledger.event import LOCAL, SYSTEM, Credential
+from ledger.flush import Outcome
+from ledger.keys import Keys
 from ledger.merkle import HASH_SIZE
 from ledger.note import VerifierKey
-from ledger.request import answer_with, prepare_all
+from ledger.private_files import sync_folder
+from ledger.request import prepare_all
 from ledger.signer import Signer, check_consistent
 from ledger.store.opening import StoreURL, create_store, discard_store, open_store
 from ledger.store.protocol import PAGE, Head, Row, Selection, Store
@@ -201,6 +204,11 @@ class Log:
         return Credentials(self._keys.folder)
 
     @property
+    def epochs(self) -> Epochs:
+        """The epochs of its data keys, and how they turn."""
+        return Epochs(self._store, self._keys)
+
+    @property
     def store(self) -> Store:
         """The store beneath, for the audit and for projections; nobody else appends to it."""
         return self._store
@@ -223,15 +231,13 @@ class Log:
         Raises ``EventError`` (atomic), ``Busy`` and ``ReadOnly``; the future raises ``EventError`` (atomic),
         ``StoreError``, ``ReadOnly`` and ``ForkError``.
         """
-        outcomes = prepare_all(events, credential, self._writer.turn, atomic=atomic)
-        ready = [(index, event) for index, event in enumerate(outcomes) if isinstance(event, Prepared)]
-        units = [Unit(ready)] if atomic else [Unit([one]) for one in ready]
-        self._writer.check_open()
+        size = sum(map(len, events))
+        self._writer.check(len(events), size)  # before the work; the writer looks again when it is done
+        request = prepare_all(events, credential, self._writer.turn, atomic=atomic)
         self._check_memory()
         answer: Future[list[Outcome]] = Future()
         answer.set_running_or_notify_cancel()  # so that it can't be cancelled: once queued, the events are written
-        queued = self._writer.submit(units)
-        queued.add_done_callback(lambda done: answer_with(answer, done, outcomes, units, atomic=atomic))
+        self._writer.submit(request, size).add_done_callback(functools.partial(_pass_on, answer))
         return answer
 
     def _append_created(self) -> None:
@@ -283,8 +289,9 @@ class Log:
 
     def disclose(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """The private values of each row, as far as they still open. For those who may see them only."""
+        held = self._keys.of_epochs.held()
         with self._store.reading() as reads:
-            return self._data_keys.disclose(reads, rows)
+            return self._data_keys.disclose(reads, rows, held)
 
     def bound(self, text: str, *, end: bool) -> int:
         """The position that an inclusive bound given by a person means: digits are a position, else it is a time.
@@ -403,3 +410,11 @@ class Log:
                 self._timer = None
             with contextlib.suppress(Exception):  # a fork refuses the next append; another fault shows at the next call
                 self.checkpoint()
+
+
+def _pass_on(answer: Future[list[Outcome]], done: Future[list[Outcome]]) -> None:
+    """Resolve a future as another was resolved."""
+    if (failure := done.exception()) is not None:
+        answer.set_exception(failure)
+    else:
+        answer.set_result(done.result())

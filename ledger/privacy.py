@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import binascii
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec import Struct
 
 from ledger.errors import OversizedEvent, StoreError
 
@@ -28,7 +29,7 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
-class Committed(NamedTuple):
+class Committed(Struct, frozen=True, gc=False):
     """One private field: its name, its commitment (goes into the entry) and its disclosure (stays beside it)."""
 
     name: str
@@ -37,7 +38,18 @@ class Committed(NamedTuple):
 
 
 def _base64url(data: bytes) -> bytes:
-    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE).rstrip(b"=")
+    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE, b"=")
+
+
+def salts(values: int) -> Iterator[bytes]:
+    """Fresh 128-bit salts without end, drawn from the system for so many values at a time.
+
+    For one request only: kept longer, those drawn would be given out twice after a fork.
+    """
+    while True:
+        drawn = os.urandom(_SALT_SIZE * values)
+        for at in range(0, len(drawn), _SALT_SIZE):
+            yield drawn[at : at + _SALT_SIZE]
 
 
 def commitment_of(disclosure: bytes) -> str:
@@ -45,15 +57,15 @@ def commitment_of(disclosure: bytes) -> str:
     return _base64url(sha256(disclosure).digest()).decode()
 
 
-def commit(name: str, value: Any) -> Committed:
-    """Commit to a private value with a fresh 128-bit salt.
+def commit(name: str, value: Any, salt: bytes | None = None) -> Committed:
+    """Commit to a private value with a fresh 128-bit salt, drawn here unless given.
 
     The disclosure is base64url without padding of the JSON ``[salt, name, value]`` (RFC 9901 4.2.1). Raises
     ``OversizedEvent`` when it exceeds ``MAX_DISCLOSURE`` bytes. The value must have passed the catalogue, so that it is
     canonical JSON already.
     """
-    salt = _base64url(os.urandom(_SALT_SIZE)).decode()
-    disclosure = _base64url(orjson.dumps([salt, name, value], option=orjson.OPT_SORT_KEYS))
+    text = _base64url(salt or os.urandom(_SALT_SIZE)).decode()
+    disclosure = _base64url(orjson.dumps([text, name, value], option=orjson.OPT_SORT_KEYS))
     if len(disclosure) > MAX_DISCLOSURE:
         raise OversizedEvent(
             f"the private value takes {len(disclosure):,} bytes as a disclosure, of at most {MAX_DISCLOSURE:,}",

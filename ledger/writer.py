@@ -3,6 +3,9 @@
 Owns the queue and its bound, the right edge of the tree, the heads and the clock rule. Nothing is acknowledged before
 its transaction is durable. Never parses events, never reads for others.
 
+A commit that got no answer (the database's connection broke) is looked for under the head's next lock, which is had
+only when its fate is decided, so that its callers hear the truth.
+
 Order of effects of a flush: take what waits, begin the transaction (which takes the head lock), see that the head is
 the one we left, decide and seal, write entries with all that belongs to them, commit, then resolve the futures. A crash
 before the commit leaves nothing; a crash after it leaves events whose callers got no answer, and who get the first
@@ -13,43 +16,50 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 
 from msgspec import Struct
 
 from ledger.datakeys import DataKeys
 from ledger.errors import Busy, EventError, ForkError, LedgerError, ReadOnly, StoreError, StoreLocked, StoreUnreachable
-from ledger.flush import Flush, Outcome, Unit
+from ledger.flush import Flush, Outcome, Request, Result
 from ledger.heads import Heads
 from ledger.merkle import HASH_SIZE
 from ledger.moment import microseconds, recorded
-from ledger.store.protocol import Head, Store, Writes
+from ledger.store.protocol import Head, Reads, Store, Writes
 from ledger.tiles import TILE_WIDTH, Edge
 from ledger.turn import Turn
 
 FLUSH_EVENTS = 2_000
 """Events after which a flush takes no further request."""
 MAX_QUEUED = 20_000
-"""Events that may wait; more are refused as busy rather than held in memory."""
+MAX_QUEUED_BYTES = 32 * 1024 * 1024
+"""Events that may wait, and bytes of them; more are refused as busy rather than held in memory."""
 CLOCK_ALARM = 5_000_000
 CLOCK_LIMIT = 300_000_000
 """Microseconds that the log may be ahead of the clock: the first raises an alarm, the second stops appends."""
+ALARM_SECONDS = 60.0
+"""How often the alarm is raised while a clock stays behind."""
 
 SWITCH_SECONDS = 0.00005
 """How long a thread of this process may keep the interpreter from another once there is a writer."""
 
 Clock = Callable[[], int]
-Results = list[list[Outcome] | EventError]
 
 
-class _Request(Struct):
-    """Units that wait for a flush, how many events they hold, and where their results go."""
+class _Waiting(Struct):
+    """A request that waits for a flush, its size in bytes, and where its outcomes go."""
 
-    units: Sequence[Unit]
-    events: int
-    future: Future[Results]
+    request: Request
+    size: int
+    future: Future[list[Outcome]]
+
+    @property
+    def events(self) -> int:
+        return len(self.request.events)
 
 
 class Writer:
@@ -77,32 +87,33 @@ class Writer:
         self._committed = committed
         # Owned by the thread that flushes: the head that we last saw, and what we know of the log up to it.
         self._head: Head | None = None
+        self._alarmed: float | None = None  # when a clock that is behind was last told of
         self._known = False  # whether the edge and the heads are those of `_head`
         self._heads = Heads()
         self._edge = Edge()
         self.turn = Turn()
         """This thread's while it seals; whoever prepares a large request takes turns with it."""
-        self._condition = threading.Condition()  # guards the four below
-        self._queue: deque[_Request] = deque()
+        self._condition = threading.Condition()  # guards the five below
+        self._queue: deque[_Waiting] = deque()
         self._queued = 0
+        self._queued_bytes = 0
         self._closed = False
         self._fork: ForkError | None = None  # once seen, no append until the ledger is opened anew
         self._thread: threading.Thread | None = None
 
-    def submit(self, units: Sequence[Unit]) -> Future[Results]:
-        """Queue units for one flush; the future resolves after the commit, with a result for each.
+    def submit(self, request: Request, size: int = 0) -> Future[list[Outcome]]:
+        """Queue a request of ``size`` bytes; the future resolves after its commit, with an outcome for each event.
 
-        Raises ``Busy`` when too many events wait, ``ReadOnly`` once closed. The future raises ``StoreError``,
+        Raises as ``check`` does. The future raises ``EventError`` when an atomic request is refused, ``StoreError``,
         ``ReadOnly`` or ``ForkError`` when nothing of the flush was written.
         """
-        future: Future[Results] = Future()
-        events = sum(len(unit.events) for unit in units)
+        future: Future[list[Outcome]] = Future()
+        events = len(request.events)
         with self._condition:
-            self.check_open()
-            if self._queued and self._queued + events > MAX_QUEUED:
-                raise Busy(f"{self._queued:,} events wait already")
-            self._queue.append(_Request(units, events, future))
+            self.check(events, size)
+            self._queue.append(_Waiting(request, size, future))
             self._queued += events
+            self._queued_bytes += size
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
                 self._thread.start()
@@ -113,12 +124,18 @@ class Writer:
         """Append nothing from now on: this log's store holds another history than the one that was signed."""
         self._fork = fork
 
-    def check_open(self) -> None:
-        """Raise ``ReadOnly`` once closed, and ``ForkError`` once a fork was seen."""
+    def check(self, events: int, size: int = 0) -> None:
+        """See that so many events of that size together may be queued now.
+
+        Raises ``ReadOnly`` once closed, ``ForkError`` once a fork was seen, ``Busy`` when too much waits. When nothing
+        does, a request may be of any size.
+        """
         if self._closed:
             raise ReadOnly("it is closed", advice="open the ledger again")
         if self._fork is not None:
             raise self._fork
+        if self._queued and (self._queued + events > MAX_QUEUED or self._queued_bytes + size > MAX_QUEUED_BYTES):
+            raise Busy(f"{self._queued:,} events wait already")
 
     def close(self) -> None:
         """Take no more requests, commit those that wait, and stop. Idempotent."""
@@ -133,50 +150,51 @@ class Writer:
         # SQLite gives up the interpreter at each row; a busy thread would keep it for the whole interval every time,
         # and 5 ms a row is 200 rows a second.
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
-        while requests := self._take():
-            self._flush(requests)
+        while group := self._take():
+            self._flush(group)
 
-    def _take(self) -> list[_Request]:
+    def _take(self) -> list[_Waiting]:
         """The next group of requests, waiting for one; empty when closed and drained."""
-        taken: list[_Request] = []
+        taken: list[_Waiting] = []
         events = 0
         with self._condition:
             while not taken and (self._queue or not self._closed):
                 while not self._queue and not self._closed:
                     self._condition.wait()
                 while self._queue and (not taken or events + self._queue[0].events <= FLUSH_EVENTS):
-                    request = self._queue.popleft()
-                    self._queued -= request.events
-                    if request.future.set_running_or_notify_cancel():
-                        taken.append(request)
-                        events += request.events
+                    first = self._queue.popleft()
+                    self._queued -= first.events
+                    self._queued_bytes -= first.size
+                    if first.future.set_running_or_notify_cancel():
+                        taken.append(first)
+                        events += first.events
         return taken
 
-    def _flush(self, requests: list[_Request]) -> None:
-        units = [unit for request in requests for unit in request.units]
+    def _flush(self, group: list[_Waiting]) -> None:
         head = self._head
         try:
             if self._fork is not None:
                 raise self._fork
-            results = self._commit(units)
+            results = self._commit([one.request for one in group])
         except BaseException as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
             self._forget()
             if isinstance(error, ForkError):
                 self.refuse(error)
-            elif len(requests) > 1 and not isinstance(error, ReadOnly | StoreLocked | StoreUnreachable):
-                for request in requests:  # one of them may be the cause, and must not cost the others
-                    self._flush([request])
+            elif len(group) > 1 and not isinstance(error, ReadOnly | StoreLocked | StoreUnreachable):
+                for one in group:  # it may be the cause, and must not cost the others
+                    self._flush([one])
                 return
             reason = error if isinstance(error, LedgerError) else StoreError(f"the flush failed: {error!r}")
-            for request in requests:
-                request.future.set_exception(reason)
+            for one in group:
+                one.future.set_exception(reason)
             return
         if self._head is not None and self._head != head:
             self._tell(self._head)
-        start = 0
-        for request in requests:
-            request.future.set_result(results[start : start + len(request.units)])
-            start += len(request.units)
+        for one, result in zip(group, results, strict=True):
+            if isinstance(result, EventError):
+                one.future.set_exception(result)
+            else:
+                one.future.set_result(result)
 
     def _tell(self, head: Head) -> None:
         """Tell the listener of a new head. What is durable stays so, whatever the listener makes of it."""
@@ -185,28 +203,40 @@ class Writer:
         except Exception as error:  # noqa: BLE001
             self._alarm(f"after a commit: {error}")
 
-    def _commit(self, units: list[Unit]) -> Results:
+    def _commit(self, requests: list[Request]) -> list[Result]:
         self.turn.want()
-        with self._store.writing() as writes:
-            with (
-                self.turn.writing()
-            ):  # given back before the commit, which takes time; and before a remote store's writing
-                flush = self._seal(writes, units)
-                batch = flush.batch
-                if batch.rows and self._store.local:
+        flush: Flush | None = None
+        try:
+            with self._store.writing() as writes:
+                # The turn is given back before the commit, which takes time, and before a remote store's writing.
+                with self.turn.writing():
+                    flush = self._seal(writes, requests)
+                    batch = flush.batch
+                    if batch.rows and self._store.local:
+                        writes.write(batch)
+                if batch.rows and not self._store.local:
                     writes.write(batch)
-            if batch.rows and not self._store.local:
-                writes.write(batch)
-        if batch.rows:
-            self._head = batch.head
+        except StoreUnreachable:
+            if flush is None or not self._stands(flush.batch.head):
+                raise
+        if flush.batch.rows:
+            self._head = flush.batch.head
         return flush.results
 
-    def _seal(self, writes: Writes, units: list[Unit]) -> Flush:
+    def _stands(self, head: Head) -> bool:
+        """Whether a batch that ended in ``head`` is in the log; False also when the store stays away."""
+        try:
+            with self._store.writing() as writes:
+                return writes.head().size >= head.size and _leaf(writes, head.size - 1) == head.leaf
+        except StoreError:
+            return False
+
+    def _seal(self, writes: Writes, requests: list[Request]) -> Flush:
         """Decide and seal within the transaction."""
         head = writes.head()
         self._adopt(head, writes)
         flush = Flush(writes, head, self._heads, self._keys, self._store.origin, self._now(head))
-        flush.run(units)
+        flush.run(requests)
         if flush.batch.rows:
             self._edge.extend(flush.leaves)
             flush.batch.tiles = self._edge.take_dirty()
@@ -224,10 +254,7 @@ class Writer:
 
     def _refuse_fork(self, ours: Head, head: Head, writes: Writes) -> None:
         """Raise ``ForkError`` unless the last entry that we know is still in its place."""
-        last = ours.size - 1
-        at = last % TILE_WIDTH * HASH_SIZE
-        leaf = writes.tile(0, last // TILE_WIDTH)[at : at + HASH_SIZE]
-        if head.size < ours.size or leaf != ours.leaf:
+        if head.size < ours.size or _leaf(writes, ours.size - 1) != ours.leaf:
             raise ForkError(
                 f"the store held {ours.size:,} entries, and now holds another history of {head.size:,}",
                 advice="stop all writers and audit the store against a signed checkpoint",
@@ -250,8 +277,17 @@ class Writer:
         if ahead > CLOCK_LIMIT and not self._accept_clock:
             raise ReadOnly(
                 f"its last entry was recorded at {head.recorded}, {ahead / 1e6:,.0f} s ahead of this machine's clock",
-                advice="set the clock right; if the log is right, an owner appends with --accept-clock",
+                advice="set the clock right; if the log is right, an owner appends with --accept-clock, "
+                "and serves with CONTINUITY_ACCEPT_CLOCK=true until the clock has caught up",
             )
-        if ahead > CLOCK_ALARM:
+        told = self._alarmed
+        if ahead > CLOCK_ALARM and (told is None or time.monotonic() - told > ALARM_SECONDS):
+            self._alarmed = time.monotonic()
             self._alarm(f"the clock is {ahead / 1e6:,.1f} s behind the last entry")
         return head.recorded
+
+
+def _leaf(reads: Reads, position: int) -> bytes:
+    """The leaf hash at a position, from its tile."""
+    at = position % TILE_WIDTH * HASH_SIZE
+    return reads.tile(0, position // TILE_WIDTH)[at : at + HASH_SIZE]

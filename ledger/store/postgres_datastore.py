@@ -6,6 +6,7 @@ gone stale, and the translation of the driver's errors. Never shows a connection
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -17,7 +18,7 @@ from eventsourcing.postgres import PostgresDatastore
 from psycopg import Connection, errors
 from psycopg.rows import DictRow, dict_row
 
-from ledger.errors import StoreDamaged, StoreError, StoreLocked, StoreUnreachable
+from ledger.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, StoreUnreachable
 
 LOCK_TIMEOUT = 30
 """Seconds that a writer waits for another's transaction."""
@@ -26,6 +27,8 @@ IDLE_TIMEOUT = 60
 CONNECT_TIMEOUT = 5
 WAIT = 10
 """Seconds to wait for a connection, while the server restarts or all of the pool are in use."""
+REACH = 1
+"""Seconds between attempts to reach a server that is away, as long as somebody waits for it."""
 POOL = 10
 """Connections of one opened ledger, at most; one is kept open."""
 
@@ -46,7 +49,8 @@ SESSION = """
 class LedgerDatastore(PostgresDatastore):
     """The library's datastore for one schema, made from a connection URL."""
 
-    def __init__(self, url: str, schema: str) -> None:
+    def __init__(self, url: str, schema: str, connections: int = POOL) -> None:
+        """Take the URL, and how many ``connections`` there may be at most; one of them is kept open."""
         super().__init__(
             "",
             "",
@@ -56,13 +60,15 @@ class LedgerDatastore(PostgresDatastore):
             connect_timeout=WAIT,
             idle_in_transaction_session_timeout=IDLE_TIMEOUT,
             pool_size=1,
-            max_overflow=POOL - 1,
+            max_overflow=connections - 1,
             lock_timeout=LOCK_TIMEOUT,
             schema=schema,
             originator_id_type="text",
         )
         # The constructor takes a few parts only; a URL may also name certificates, several hosts or a service.
         self.pool.conninfo = url
+        # By itself the pool tries ever more rarely: after an hour's outage it would overlook a server for another.
+        self.pool.reconnect_timeout = REACH
         self.pool.kwargs = {"row_factory": dict_row, **CONNECTION}
 
     def after_connect_func(self) -> Callable[[Connection[Any]], None]:
@@ -88,7 +94,7 @@ class LedgerDatastore(PostgresDatastore):
 
     def _begin(self, begin: Callable[[Connection[DictRow]], Any]) -> tuple[Connection[DictRow], Any]:
         for stale in range(POOL, -1, -1):
-            connection = self.pool.getconn()
+            connection = self._getconn()
             try:
                 return connection, begin(connection)
             except BaseException as error:
@@ -100,8 +106,26 @@ class LedgerDatastore(PostgresDatastore):
                     raise
         raise AssertionError  # the last round returns or raises
 
+    def _getconn(self) -> Connection[DictRow]:
+        """A connection of the pool; each time it is asked for one, the pool tries anew to reach the server."""
+        until = time.monotonic() + WAIT
+        while True:
+            try:
+                return self.pool.getconn(REACH)
+            except psycopg_pool.PoolTimeout:
+                if time.monotonic() >= until:
+                    raise
 
-CONNECTION: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, "fallback_application_name": "continuity-ledger"}
+
+CONNECTION: dict[str, Any] = {
+    "connect_timeout": CONNECT_TIMEOUT,
+    "fallback_application_name": "continuity-ledger",
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""A server that vanished without a word is given up after 25 s; by the system's own settings, after hours."""
 
 
 def connect(url: str) -> Connection[DictRow]:
@@ -140,7 +164,7 @@ def _store_error(error: Exception) -> StoreError:
             message, advice="see which program holds the lock on the head (pg_stat_activity), or try again"
         )
     if isinstance(error, errors.DiskFull):
-        return StoreError(message, advice="make room for the database; nothing of this request was written")
+        return StoreFull(message, advice="make room on the database's disk; appends then go on")
     if isinstance(error, errors.InsufficientPrivilege | errors.ReadOnlySqlTransaction):
         return StoreError(message, advice="see the roles and grants in docs/how-to/postgresql.md")
     if str(getattr(error, "sqlstate", None)).startswith(("XX", "58")):  # a damaged page or index, a failing disk

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from eventsourcing.persistence import PersistenceError
 
-from ledger.errors import StoreDamaged, StoreError, StoreLocked
+from ledger.errors import StoreDamaged, StoreError, StoreFull, StoreLocked
 
 LOCK_TIMEOUT = 30
 """Seconds that a connection waits for another's transaction."""
@@ -31,9 +31,10 @@ _DAMAGE = (
 def translated(
     what: str = "the database failed", advice: str = "audit the ledger before appending again"
 ) -> Iterator[None]:
-    """Turn database errors into ``StoreError`` and its kinds; ``what`` failed, and ``advice`` is what to do.
+    """Turn database errors into our own. ``what`` failed, and ``advice`` is what to do.
 
-    The recorder library's pool wraps what it meets in errors of its own; they are unwrapped.
+    Raises ``StoreLocked``, ``StoreFull``, ``StoreDamaged`` or ``StoreError``. The recorder library's pool wraps what it
+    meets in errors of its own; they are unwrapped.
     """
     try:
         yield
@@ -42,6 +43,8 @@ def translated(
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         if code in _LOCKS:
             raise StoreLocked(f"{what}: {error}", advice="see which program holds the lock") from error
+        if code == sqlite3.SQLITE_FULL:
+            raise StoreFull(f"{what}: {error}", advice="make room on the ledger's disk; appends then go on") from error
         # Without a code: Python's own, of text that is not Unicode.
         damaged = code in _DAMAGE or (not code and isinstance(cause, sqlite3.OperationalError))
         kind = StoreDamaged if damaged else StoreError

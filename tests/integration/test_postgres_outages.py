@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -9,8 +10,11 @@ import pytest
 from ledger.audit import audit
 from ledger.errors import StoreLocked, StoreUnreachable
 from ledger.store import postgres_datastore
+from ledger.store.postgres_transactions import PostgresWrites
 from tests.support.events import Place, estimate_changed, requested
+from tests.support.http import service, slug
 from tests.support.postgres import own_server
+from tests.support.proxy import Cut, wire_to
 from tests.support.whole import check_receipts, check_whole
 
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> {own}"
@@ -38,6 +42,12 @@ def place(tmp_path, database):
 def log(place):
     with place.create() as log:
         yield log
+
+
+@pytest.fixture
+def wire(database):
+    with wire_to(database) as wire:
+        yield wire
 
 
 def follow(log, seen):
@@ -95,25 +105,112 @@ def test_a_transaction_that_is_cut_before_its_commit_leaves_nothing(log, place):
     assert (receipt.position, receipt.duplicate) == (1, False)
 
 
-@pytest.mark.parametrize("committed", [True, False])
-def test_a_connection_cut_in_mid_commit_is_reported_and_a_retry_gets_one_receipt(log, monkeypatch, committed):
-    batch = [requested("R-1", id="a"), estimate_changed("R-1", id="b", data={"notes": "private"})]
-    commit = type(log.store)._commit
+BATCHES = [1, 7, 200]
+"""Events: one, some as arrays, many by COPY."""
 
-    def lose(store, connection):
-        monkeypatch.setattr(type(store), "_commit", commit)
-        if committed:
-            connection.execute("COMMIT")
-        connection.close()
-        connection.execute("COMMIT")
 
-    monkeypatch.setattr(type(log.store), "_commit", lose)
-    with pytest.raises(StoreUnreachable):
-        log.append(batch)
-    again = log.append(batch)
-    assert [receipt.duplicate for receipt in again] == [committed] * 2
-    assert [receipt.position for receipt in again] == [1, 2]
-    check_receipts(check_whole(log), again)
+@pytest.mark.parametrize("size", BATCHES)
+@pytest.mark.parametrize("cut_when", Cut)
+def test_a_connection_cut_in_mid_commit_is_answered_by_what_became_of_it(place, wire, cut_when, size):
+    batch = [requested(f"R-{number}", id=f"a-{number}", data={"notes": "private"}) for number in range(size)]
+    with place._replace(database=wire.url).create() as log:
+        receipts = log.append([requested("before", id="before")])
+        wire.cut_next(cut_when)
+        if cut_when is Cut.BEFORE_IT_ARRIVES:
+            with pytest.raises(StoreUnreachable):
+                log.append(batch)
+            first = log.append(batch)
+        else:
+            first = log.append(batch)
+        assert wire.cuts == 1
+        assert not any(receipt.duplicate for receipt in first), "it was recorded by this very request"
+        again = log.append(batch)
+        assert all(receipt.duplicate for receipt in again)
+        assert [receipt.position for receipt in again] == [receipt.position for receipt in first]
+        receipts += first + log.append([requested("after", id="after")])
+        check_receipts(check_whole(log), receipts)
+        assert audit(log.store, log.verifier_keys).ok
+
+
+@pytest.mark.parametrize("cut_when", Cut)
+def test_others_append_while_one_s_commit_hangs_in_a_cut_connection(place, wire, cut_when):
+    """Whoever comes next under the head's lock comes after the commit or after its end, never beside it."""
+    with place.create() as other, place._replace(database=wire.url).open() as log:
+        receipts = log.append([requested("R", id="first")])
+        wire.cut_next(cut_when)
+        answer = log.submit([estimate_changed("R", id="second")])
+        until(lambda: wire.cuts == 1)
+        receipts += other.append([estimate_changed("R", id="third")])
+        with suppress(StoreUnreachable):
+            receipts += answer.result(30)
+        receipts += log.append([estimate_changed("R", id="second"), estimate_changed("R", id="fourth")])
+        entries = check_whole(log)
+        check_receipts(entries, receipts)
+        assert sorted(entry["event"]["id"] for entry in entries[1:]) == ["first", "fourth", "second", "third"]
+        assert audit(log.store, log.verifier_keys).ok
+
+
+def test_a_commit_whose_fate_can_not_be_learnt_in_time_is_said_to_be_unknown(place, wire, monkeypatch):
+    monkeypatch.setattr(postgres_datastore, "LOCK_TIMEOUT", 0.1)  # less than the commit is late
+    with place._replace(database=wire.url).create() as log:
+        wire.cut_next(Cut.LONG_BEFORE_IT_ARRIVES)
+        with pytest.raises(StoreUnreachable):
+            log.append([requested("R", id="a")])
+        until(lambda: log.head().size == 2)
+        (again,) = log.append([requested("R", id="a")])
+        assert (again.position, again.duplicate) == (1, True)
+
+
+def test_the_service_answers_a_post_whose_commit_was_cut_by_what_became_of_it(tmp_path, wire):
+    with service(tmp_path, wire.url) as running:
+        for number, cut_when in enumerate(Cut):
+            event = requested(f"R-{number}", id=f"a-{number}")
+            wire.cut_next(cut_when)
+            first = running.post(event)
+            if cut_when is Cut.BEFORE_IT_ARRIVES:
+                assert (first.status_code, slug(first)) == (503, "store-unreachable")
+                assert int(first.headers["retry-after"]) > 0
+                first = running.post(event)
+            again = running.post(event)
+            assert (first.status_code, again.status_code) == (201, 200)
+            assert again.json()["receipts"][0] == {**first.json()["receipts"][0], "duplicate": True}
+        assert wire.cuts == len(Cut)
+
+
+STEPS = {"begun": "_begin_writing", "written": "write", "before commit": "_commit", "committed": "_commit"}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_server_that_crashes_at_a_step_of_an_append_leaves_the_truth(tmp_path, monkeypatch, step):
+    with own_server() as server, server.template(), server.database() as database:
+        place = Place(tmp_path, database)
+        with place.create() as log:
+            receipts = log.append([requested("R", id="first")])
+            owner = PostgresWrites if step == "written" else type(log.store)
+            run = getattr(owner, STEPS[step])
+
+            def crash():
+                monkeypatch.undo()
+                server.stop("immediate")
+                server.start()
+
+            def at_step(*arguments):
+                if step == "before commit":
+                    crash()
+                result = run(*arguments)
+                if step != "before commit":
+                    crash()
+                return result
+
+            monkeypatch.setattr(owner, STEPS[step], at_step)
+            batch = [estimate_changed("R", id=f"e-{number}", data={"notes": "x"}) for number in range(100)]
+            if step != "committed":
+                with pytest.raises(StoreUnreachable):
+                    log.append(batch)
+            receipts += (appended := log.append(batch))
+            assert not any(receipt.duplicate for receipt in appended)
+            check_receipts(check_whole(log), receipts)
+            assert audit(log.store, log.verifier_keys).ok
 
 
 def test_a_program_that_holds_the_head_delays_appends_and_is_named_in_the_error(place, monkeypatch):
@@ -133,6 +230,35 @@ def test_a_server_that_is_away_is_said_to_be_and_its_url_s_password_is_not(tmp_p
         place.create()
     assert "hunter2" not in f"{caught.value} {caught.value.advice} {place.store} {place.store!r}"
     assert not (tmp_path / "studio").exists()
+
+
+def test_the_end_of_an_outage_is_noticed_at_once_however_long_it_was(tmp_path, monkeypatch):
+    """The pool by itself tries ever more rarely: after an outage of n seconds it would be blind for n more."""
+    monkeypatch.setattr(postgres_datastore, "WAIT", 1)
+    with own_server() as server, server.template(), server.database() as url, service(tmp_path, url) as running:
+        assert running.post(requested("R-1")).status_code == 201
+        server.stop()
+        began = time.monotonic()
+        while time.monotonic() < began + 3.5:
+            assert slug(running.post(requested("R-2", id="b"))) == "store-unreachable"
+            assert slug(running.get("/events")) == "store-unreachable"
+        assert running.client.get("/readyz").status_code == 503
+        server.start()
+        assert running.post(requested("R-2", id="b")).status_code == 201
+        assert running.get("/events").status_code == 200
+        assert running.client.get("/readyz").status_code == 200
+
+
+def test_a_service_that_is_stopped_while_its_database_is_away_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(postgres_datastore, "WAIT", 1)
+    with own_server() as server, server.template(), server.database() as database:
+        with service(tmp_path, database) as running:
+            assert running.post(requested("R-1", id="a")).status_code == 201
+            server.stop()
+        server.start()
+        with Place(tmp_path, database).open() as log:
+            assert log.append([requested("R-1", id="a")])[0].duplicate
+            assert log.checkpoint()[0].size == 2
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])

@@ -102,9 +102,9 @@ class OwnServer(Server):
 
 
 @contextmanager
-def own_server() -> Iterator[OwnServer]:
-    """A server that is nobody else's."""
-    server = OwnServer(Path(tempfile.mkdtemp(prefix="continuity-postgres-")))
+def own_server(folder: Path | None = None) -> Iterator[OwnServer]:
+    """A server that is nobody else's, in a folder that goes away with it."""
+    server = OwnServer(folder or Path(tempfile.mkdtemp(prefix="continuity-postgres-")))
     try:
         yield server
     finally:

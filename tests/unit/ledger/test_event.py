@@ -9,9 +9,9 @@ from msgspec import Raw
 
 import ledger.event
 from ledger import catalog, entry, privacy
-from ledger.errors import EventError, OversizedEvent, RoleDenied
-from ledger.event import LOCAL, SYSTEM, Credential, difference, prepare
-from tests.unit.ledger.catalog.examples import EXAMPLES
+from ledger.errors import EventError, MalformedEvent, OversizedEvent, RoleDenied
+from ledger.event import LOCAL, SYSTEM, CloudEvent, Credential, difference, prepare
+from tests.unit.ledger.catalog.examples import EXAMPLES, stream_of
 from tests.unit.ledger.events import ADMIN, BASE, DATA, RECORD, SERVICE, body, event, fault, stored
 
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -171,8 +171,8 @@ class TestRoles:
 
     @pytest.mark.parametrize("name", [name for name in catalog.names() if catalog.get(name).issued_by_ledger])
     def test_nobody_posts_what_the_ledger_itself_writes(self, name):
-        kind, data = name.partition(".")[0], EXAMPLES[name][0]
-        raw = {"type": name, "subject": f"{kind}:X", "data": data}
+        data = EXAMPLES[name][0]
+        raw = {"type": name, "subject": stream_of(name), "data": data}
         for credential in (LOCAL, ADMIN, SERVICE):
             assert fault(event(**raw), RoleDenied, credential).path == "$.type"
         assert body(event(**raw), SYSTEM)["actor"] == {"id": "ledger", "role": "system"}
@@ -242,3 +242,48 @@ class TestAnything:
         except EventError:
             return
         assert prepared.body == rfc8785.dumps(json.loads(prepared.body))
+
+
+GOOD = ["x", "a.b", "UNSET", "reservation:R-1", "x" * 128]
+BAD = ["", " ", "a b", "x ", " x", "x\n", "é", "a\x00", "x" * 513, "Reservation:x", 'q"', "\\", "\ud83d\ude00", 1, None]
+PATTERNED = ("id", "source", "subject", "member", "actor")
+
+
+class TestEnvelopeAtOnce:
+    """The patterns of five attributes are matched as one; nobody may notice."""
+
+    @given(
+        st.dictionaries(st.sampled_from(PATTERNED), st.sampled_from(GOOD + BAD)),
+        st.dictionaries(st.sampled_from(["tags", "time", "specversion", "unknown"]), st.sampled_from(GOOD + BAD)),
+        st.randoms(use_true_random=False),
+    )
+    def test_it_is_read_and_refused_as_each_attribute_declares(self, patterned, others, chance):
+        attributes = list({**BASE, **patterned, **others}.items())
+        chance.shuffle(attributes)
+        raw = json.dumps(dict(attributes)).encode()
+        try:
+            declared = msgspec.json.decode(raw, type=CloudEvent)
+        except msgspec.ValidationError as error:
+            expected = ledger.event.fault(error)
+            refused = fault(raw)
+            assert (refused.path, refused.detail) == (expected.path, expected.detail)
+        else:
+            assert msgspec.structs.asdict(ledger.event._read(raw)) == msgspec.structs.asdict(declared)
+
+    @given(st.integers(0, len(event(member="M-1", actor="x")) - 1), st.integers(0, 255))
+    def test_so_it_is_with_one_changed_byte(self, at, byte):
+        raw = bytearray(event(member="M-1", actor="x"))
+        raw[at] = byte
+        try:
+            msgspec.json.decode(bytes(raw), type=CloudEvent)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            expected = ledger.event.fault(error)
+            refused = fault(bytes(raw), type(expected))
+            assert (refused.path, refused.detail) == (expected.path, expected.detail)
+        else:
+            ledger.event._read(bytes(raw))
+
+    def test_a_number_among_the_attributes_hides_no_key_given_twice(self):
+        twice = event(expectedversion=1)[:-1] + b',"id":"e-1"}'
+        assert fault(twice, MalformedEvent).path == "$.id"
+        assert prepare(event(expectedversion=1), LOCAL).expected_version == 1

@@ -1,9 +1,7 @@
-import pytest
-
 import ledger.heads
 from ledger import entry
 from ledger.event import LOCAL, SYSTEM, prepare
-from ledger.heads import Heads, StreamHead, Undo, fold
+from ledger.heads import Heads, StreamHead, fold
 from ledger.lifecycle import LedgerState, ReservationState
 from tests.support.events import cloud, plain, requested, stage_changed
 
@@ -92,21 +90,3 @@ class TestLoad:
         wanted = {f"reservation:R-{n}" for n in range(50)}
         heads.load(writes, wanted, set())
         assert wanted <= heads.streams.keys()
-
-
-class TestUndo:
-    def test_puts_everything_back_last_change_first(self):
-        one, two = {"a": 1, "b": 2}, {"a": 3}
-        undo = Undo()
-        undo.set(one, "a", 10)
-        undo.set(two, "a", 30)
-        undo.set(one, "a", 100)
-        assert (one, two) == ({"a": 100, "b": 2}, {"a": 30})
-        undo.back()
-        assert (one, two) == ({"a": 1, "b": 2}, {"a": 3})
-
-    def test_changes_only_what_is_there(self):
-        target = {}
-        with pytest.raises(KeyError):
-            Undo().set(target, "a", 1)
-        assert target == {}

@@ -13,7 +13,7 @@ from ledger.store.protocol import Selection
 from ledger.writer import Writer
 from tests.support.events import estimate_changed, new_log, plain, requested
 from tests.unit.ledger.test_log import entries, log  # noqa: F401 - a fixture
-from tests.unit.ledger.test_writer import clock, gate, keys, units, writer  # noqa: F401 - fixtures
+from tests.unit.ledger.test_writer import clock, gate, keys, posted, writer  # noqa: F401 - fixtures
 
 
 def cut_back(path, size):
@@ -73,10 +73,10 @@ def test_a_store_that_goes_back_under_a_running_writer_is_never_appended_to(tmp_
 def test_waves_of_cancelled_requests_wear_nothing_out(writer, gate):
     for _ in range(1200):
         with writer._condition:  # so that it can't be taken before it is cancelled
-            writer.submit(units(estimate_changed())).cancel()
+            writer.submit(posted(estimate_changed())).cancel()
         while writer._queue:
             time.sleep(0)
-    assert writer.submit(units(requested())).result(20)[0][0].position == 0
+    assert writer.submit(posted(requested())).result(20)[0].position == 0
 
 
 def test_of_the_listener_does_not_undo_what_is_durable(gate, keys, clock):
@@ -84,7 +84,7 @@ def test_of_the_listener_does_not_undo_what_is_durable(gate, keys, clock):
         raise RuntimeError("can't start new thread")
 
     writer = Writer(gate, keys, clock, committed=listener)
-    assert writer.submit(units(requested())).result(20)[0][0].position == 0
+    assert writer.submit(posted(requested())).result(20)[0].position == 0
     writer.close()
 
 

@@ -1,6 +1,7 @@
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import sha256
+from itertools import islice
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -57,6 +58,15 @@ class TestCommitments:
 
     def test_equal_values_commit_to_different_texts(self):
         assert len({privacy.commit("name", "Zoë").commitment for _ in range(100)}) == 100
+
+    def test_salts_are_128_bits_and_none_comes_twice(self):
+        salts = list(islice(privacy.salts(3), 100))
+        assert {len(salt) for salt in salts} == {16}
+        assert len(set(salts)) == 100
+
+    def test_a_given_salt_is_the_one_committed_with(self):
+        salt = bytes(range(16))
+        assert padded(json.loads(padded(privacy.commit("name", "Zoë", salt).disclosure))[0].encode()) == salt
 
     def test_the_disclosure_is_canonical_inside(self):
         inner = padded(privacy.commit("address", {"b": 1, "a": "é/"}).disclosure)

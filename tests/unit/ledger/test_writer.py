@@ -8,7 +8,7 @@ from ledger.datakeys import DataKeys
 from ledger.entry import decode
 from ledger.errors import Busy, ReadOnly, StoreError
 from ledger.event import LOCAL, prepare
-from ledger.flush import Unit
+from ledger.flush import Request
 from ledger.keys import Keys
 from ledger.log import Log
 from ledger.store.protocol import Head, Selection
@@ -82,8 +82,8 @@ def writer(gate, keys, clock):
     made.close()
 
 
-def units(*events):
-    return [Unit([(index, prepare(event, LOCAL)) for index, event in enumerate(events)])]
+def posted(*events):
+    return Request([prepare(event, LOCAL) for event in events], atomic=True)
 
 
 def size(gate):
@@ -94,20 +94,20 @@ def size(gate):
 class TestGroups:
     def test_what_waits_is_committed_together(self, writer, gate):
         gate.open.clear()
-        first = writer.submit(units(requested("R-0")))
+        first = writer.submit(posted(requested("R-0")))
         assert gate.entered.wait(20)
-        waiting = [writer.submit(units(requested(f"R-{n}"))) for n in range(1, 101)]
+        waiting = [writer.submit(posted(requested(f"R-{n}"))) for n in range(1, 101)]
         gate.open.set()
-        assert [answer.result(20)[0][0].position for answer in [first, *waiting]] == list(range(101))
+        assert [answer.result(20)[0].position for answer in [first, *waiting]] == list(range(101))
         assert gate.flushes == 2
 
     def test_a_flush_takes_no_more_than_its_measure(self, writer, gate, monkeypatch):
         monkeypatch.setattr(ledger_writer, "FLUSH_EVENTS", 10)
         gate.open.clear()
-        writer.submit(units(requested("R-0")))
+        writer.submit(posted(requested("R-0")))
         assert gate.entered.wait(20)
-        answers = [writer.submit(units(*(requested(f"R-{n}-{m}") for m in range(4)))) for n in range(5)]
-        answers.append(writer.submit(units(*(requested(f"S-{m}") for m in range(25)))))  # larger than any flush
+        answers = [writer.submit(posted(*(requested(f"R-{n}-{m}") for m in range(4)))) for n in range(5)]
+        answers.append(writer.submit(posted(*(requested(f"S-{m}") for m in range(25)))))  # larger than any flush
         gate.open.set()
         for answer in answers:
             answer.result(20)
@@ -117,44 +117,58 @@ class TestGroups:
     def test_the_queue_is_bounded_and_takes_again_when_it_is_drained(self, writer, gate, monkeypatch):
         monkeypatch.setattr(ledger_writer, "MAX_QUEUED", 5)
         gate.open.clear()
-        answers = [writer.submit(units(requested("R-0")))]
+        answers = [writer.submit(posted(requested("R-0")))]
         assert gate.entered.wait(20)
-        answers += [writer.submit(units(requested(f"R-{n}"))) for n in range(1, 6)]
+        answers += [writer.submit(posted(requested(f"R-{n}"))) for n in range(1, 6)]
         with pytest.raises(Busy, match="5 events wait") as caught:
-            writer.submit(units(requested("R-6")))
+            writer.submit(posted(requested("R-6")))
         assert caught.value.retry_after > 0
         gate.open.set()
         for answer in answers:
             answer.result(20)
-        writer.submit(units(requested("R-6"))).result(20)
+        writer.submit(posted(requested("R-6"))).result(20)
         assert size(gate) == 7
+
+    def test_the_queue_is_bounded_in_bytes_as_well(self, writer, gate, monkeypatch):
+        monkeypatch.setattr(ledger_writer, "MAX_QUEUED_BYTES", 1000)
+        gate.open.clear()
+        answers = [writer.submit(posted(requested("R-0")), 5000)]  # however large, when nothing waits
+        assert gate.entered.wait(20)
+        answers += [writer.submit(posted(requested(f"R-{n}")), 500) for n in range(1, 3)]
+        with pytest.raises(Busy, match="2 events wait"):
+            writer.submit(posted(requested("R-3")), 1)
+        gate.open.set()
+        for answer in answers:
+            answer.result(20)
+        writer.submit(posted(requested("R-3")), 1000).result(20)
+        assert size(gate) == 4
 
     def test_one_request_larger_than_the_queue_is_taken_when_nothing_waits(self, writer, gate, monkeypatch):
         monkeypatch.setattr(ledger_writer, "MAX_QUEUED", 2)
-        assert len(writer.submit(units(*(requested(f"R-{n}") for n in range(5)))).result(20)[0]) == 5
+        assert len(writer.submit(posted(*(requested(f"R-{n}") for n in range(5)))).result(20)) == 5
 
     def test_a_cancelled_request_is_left_out_and_leaves_room(self, writer, gate):
         gate.open.clear()
-        first = writer.submit(units(requested("R-0")))
+        first = writer.submit(posted(requested("R-0")))
         assert gate.entered.wait(20)
-        cancelled = [writer.submit(units(requested(f"C-{n}"))) for n in range(10)]
-        kept = writer.submit(units(requested("R-1")))
+        cancelled = [writer.submit(posted(requested(f"C-{n}"))) for n in range(10)]
+        kept = writer.submit(posted(requested("R-1")))
         assert all(answer.cancel() for answer in cancelled)
         assert not first.cancel()  # it is being written
         gate.open.set()
-        assert [first.result(20)[0][0].position, kept.result(20)[0][0].position] == [0, 1]
+        assert [first.result(20)[0].position, kept.result(20)[0].position] == [0, 1]
         assert size(gate) == 2
 
     def test_a_closed_writer_takes_nothing_and_has_committed_what_waited(self, writer, gate):
         gate.open.clear()
-        answers = [writer.submit(units(requested(f"R-{n}"))) for n in range(5)]
+        answers = [writer.submit(posted(requested(f"R-{n}"))) for n in range(5)]
         closing = threading.Thread(target=writer.close)
         closing.start()
         gate.open.set()
         closing.join(20)
-        assert [answer.result(0)[0][0].position for answer in answers] == list(range(5))
+        assert [answer.result(0)[0].position for answer in answers] == list(range(5))
         with pytest.raises(ReadOnly):
-            writer.submit(units(requested("R-9")))
+            writer.submit(posted(requested("R-9")))
         writer.close()
 
 
@@ -164,11 +178,11 @@ class TestFailure:
         "failure", [StoreError("the disk is full"), OSError("no"), KeyboardInterrupt(), MemoryError()]
     )
     def test_reaches_every_caller_and_leaves_nothing(self, writer, gate, when, failure):
-        writer.submit(units(requested("R-1"))).result(20)
+        writer.submit(posted(requested("R-1"))).result(20)
         setattr(gate, when, failure)
         gate.open.clear()
         gate.entered.clear()
-        answers = [writer.submit(units(plain("confirmed", "R-1"))), writer.submit(units(requested("R-2")))]
+        answers = [writer.submit(posted(plain("confirmed", "R-1"))), writer.submit(posted(requested("R-2")))]
         gate.open.set()
         for answer in answers:
             with pytest.raises(StoreError):
@@ -179,9 +193,9 @@ class TestFailure:
         event = requested("R-1")
         gate.fail_after = StoreError("lost")
         with pytest.raises(StoreError):
-            writer.submit(units(event, plain("confirmed", "R-1"))).result(20)
+            writer.submit(posted(event, plain("confirmed", "R-1"))).result(20)
         gate.fail_after = None
-        (receipts,) = writer.submit(units(event, plain("confirmed", "R-1"))).result(20)
+        receipts = writer.submit(posted(event, plain("confirmed", "R-1"))).result(20)
         assert [(receipt.position, receipt.version, receipt.duplicate) for receipt in receipts] == [
             (0, 1, False),
             (1, 2, False),

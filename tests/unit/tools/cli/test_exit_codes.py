@@ -12,6 +12,7 @@ from tools.cli.exit_codes import MEANINGS, TABLE, ExitCode, exit_code_of
 EXPECTED = {
     errors.LedgerError("x"): 1,
     errors.StoreError("x"): 1,
+    errors.StoreFull("x"): 1,
     errors.StoreUnreachable("x"): 1,
     errors.ReadOnly("x"): 1,
     OSError(28, "No space left on device"): 1,

@@ -1,0 +1,272 @@
+"""What is read and written within one SQLite transaction.
+
+Owns the statements on a ledger's tables, and the ways by which entries are found: the index, for the last ones the
+writer's tail, and where there is no room for the index to grow a walk over what it lacks. Never begins or ends a
+transaction, and never seals, hashes, encrypts or judges what is kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ledger.errors import StoreError, StoreFull
+from ledger.store.protocol import PAGE, Batch, Head, Row, Selection, WrappedKey
+from ledger.store.sqlite_index import ADVICE, Column, Index
+from ledger.store.sqlite_tail import Tail, placed
+
+_LAST = 2**62
+"""Above every position; SQLite's integers end at 2^63."""
+_PARAMETERS = 500
+"""Values bound to one IN (...) list: far below SQLite's limit, and one cached statement for full lists."""
+
+
+class SQLiteReads:
+    """Reads on one cursor within one transaction; see ``protocol.Reads``. The index is caught up when it is needed."""
+
+    def __init__(self, cursor: sqlite3.Cursor, index: Index) -> None:
+        self._cursor = cursor
+        self._index = index
+
+    def head(self) -> Head:
+        """The end of the log."""
+        return Head(*self._cursor.execute("SELECT size, leaf, recorded, epoch FROM head").fetchone())
+
+    def rows(self, selection: Selection, limit: int = PAGE) -> list[Row]:
+        """The first ``limit`` rows of a selection, by position."""
+        last = _LAST if selection.last is None else min(selection.last, _LAST)
+        if not 0 <= selection.first <= last:
+            return []
+        for column in ("stream", "member", "type"):  # the narrowest first
+            name = getattr(selection, column)
+            if name is not None:
+                return self._rows_by_index(column, name, selection._replace(last=last), limit)
+        found = self._cursor.execute(
+            f"{ROWS} WHERE rowid BETWEEN ? AND ? LIMIT ?", (selection.first + 1, last + 1, limit)
+        )
+        return list(map(_row, found))
+
+    def columns(self, first: int, count: int) -> tuple[Sequence[int], Sequence[bytes]]:
+        """The positions and entries there are at ``count`` positions from ``first``, in order: for long scans."""
+        found = self._cursor.execute(f"{ROWS} WHERE rowid BETWEEN ? AND ?", (first + 1, first + count))
+        flat: list[Any] = list(itertools.chain.from_iterable(found))
+        return flat[::2], flat[1::2]
+
+    def stream(self, name: str) -> list[Row]:
+        """All rows of a stream, by version."""
+        return self._rows_at(self._stream_positions([name]).get(name, []))
+
+    def _rows_by_index(self, column: Column, name: str, selection: Selection, limit: int) -> list[Row]:
+        assert selection.last is not None  # noqa: S101 - the caller has set it
+        reached = self._caught_up()
+        first, chosen = selection.first, list[Row]()
+        while len(chosen) < limit:
+            positions = self._index.positions(column, name, first, min(selection.last, reached - 1), limit)
+            chosen += [row for row in self._rows_at(positions) if _matches(row, selection)]
+            if len(positions) < limit:
+                chosen += self._walk(selection._replace(first=max(reached, selection.first)), limit)
+                break
+            first = positions[-1] + 1
+        return chosen[:limit]
+
+    def _caught_up(self) -> int:
+        """The size that the index has reached: the log's at least, unless there is no room for it to grow."""
+        try:
+            return self._index.catch_up(self.head().size)
+        except StoreFull:
+            return self._index.size()
+
+    def _walk(self, selection: Selection, limit: int) -> list[Row]:
+        """The first ``limit`` rows of a selection, found without the index."""
+        last = _LAST if selection.last is None else min(selection.last, _LAST)
+        found = self._cursor.execute(
+            f"{ROWS} WHERE rowid BETWEEN ? AND ? ORDER BY rowid", (selection.first + 1, last + 1)
+        )
+        return list(itertools.islice((row for row in map(Row._make, found) if _matches(row, selection)), limit))
+
+    def _rows_at(self, positions: Sequence[int]) -> list[Row]:
+        """The rows at those positions, ascending; missing ones are left out."""
+        rowids = [position + 1 for position in positions]
+        return [Row(*row) for row in self._among(f"{ROWS} WHERE rowid IN (%s) ORDER BY rowid", rowids)]
+
+    def _stream_positions(self, names: Sequence[str]) -> dict[str, list[int]]:
+        """Where the entries of each stream are, ascending."""
+        reached = self._caught_up()
+        found = self._index.all_positions(names)
+        if reached < self.head().size:
+            for name in names:
+                known = [position for position in found.get(name, ()) if position < reached]
+                found[name] = known + [row.position for row in self._walk(Selection(reached, stream=name), _LAST)]
+        return found
+
+    def tile(self, level: int, index: int) -> bytes:
+        """The hashes of a tile, full or partial; empty when there is none."""
+        found = self._cursor.execute(
+            "SELECT hashes FROM tiles WHERE level = ? AND number = ?", (level, index)
+        ).fetchone()
+        return bytes(found[0]) if found else b""
+
+    def disclosures(self, positions: Sequence[int]) -> dict[int, bytes]:
+        """The sealed disclosures by position; positions without any are left out."""
+        sql = "SELECT rowid - 1, sealed FROM disclosures WHERE rowid IN (%s)"
+        return dict(self._among(sql, [position + 1 for position in positions]))
+
+    def data_keys(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], WrappedKey]:
+        """The wrapped data keys by (member, stream); unknown pairs are left out."""
+        wanted = list(pairs)
+        places = self._stream_positions([stream for _, stream in wanted]) if wanted else {}
+        found: dict[tuple[str, str], WrappedKey] = {}
+        for member, stream in wanted:
+            rowids = [position + 1 for position in places.get(stream, ())]
+            sql = f"{_KEYS} WHERE member = ? AND rowid IN (%s)"
+            for row in self._among(sql, rowids, member):
+                found[member, stream] = WrappedKey(*row)
+                break
+        return found
+
+    def key_counts(self) -> dict[int, int]:
+        """How many wrapped data keys there are of each epoch that has any."""
+        return dict(self._cursor.execute("SELECT epoch, count(*) FROM data_keys GROUP BY epoch"))
+
+    def keys_before(self, epoch: int, after: WrappedKey | None = None, limit: int = PAGE) -> list[WrappedKey]:
+        """The first ``limit`` wrapped keys of epochs before ``epoch``, beyond ``after``."""
+        sql = f"{_KEYS} WHERE rowid > ? AND epoch < ? ORDER BY rowid LIMIT ?"
+        found = self._cursor.execute(sql, (0 if after is None else after.position + 1, epoch, limit))
+        return list(map(WrappedKey._make, found))
+
+    def checkpoints(self, after: int, limit: int = PAGE) -> list[tuple[int, bytes]]:
+        """(size, note) of the signed checkpoints above a size, ascending."""
+        sql = "SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT ?"
+        return [(size, bytes(note)) for size, note in self._cursor.execute(sql, (after, limit))]
+
+    def latest_checkpoint(self) -> bytes | None:
+        """The note of the largest signed checkpoint."""
+        found = self._cursor.execute("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1").fetchone()
+        return bytes(found[0]) if found else None
+
+    def _among(self, sql: str, values: Sequence[Any], *first: Any) -> Iterator[Any]:
+        """The rows of a statement with an IN (...) list, a bounded part of the list at a time."""
+        for start in range(0, len(values), _PARAMETERS):
+            part = values[start : start + _PARAMETERS]
+            # Not `yield from`: a reader that stops early would close the cursor with the generator.
+            for row in self._cursor.execute(sql % ",".join("?" * len(part)), [*first, *part]):  # noqa: UP028
+                yield row
+
+
+class SQLiteWrites(SQLiteReads):
+    """The write transaction; see ``protocol.Writes``. What the index lacks, the tail has."""
+
+    def __init__(self, cursor: sqlite3.Cursor, index: Index, tail: Tail) -> None:
+        super().__init__(cursor, index)
+        self._tail = tail
+
+    def find_ids(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """The positions of those (source, id) that are known."""
+        found: dict[tuple[str, str], int] = {}
+        by_source: dict[str, list[str]] = {}
+        for source, event_id in ids:
+            position = self._tail.position(source, event_id)
+            if position is None:
+                by_source.setdefault(source, []).append(event_id)
+            else:
+                found[source, event_id] = position
+        for source, wanted in by_source.items():
+            for event_id, position in self._index.find_ids(source, wanted).items():
+                found[source, event_id] = position
+        return found
+
+    def streams(self, names: Sequence[str]) -> dict[str, list[bytes]]:
+        """The entries of each named stream, by version; streams without any are left out."""
+        places = self._stream_positions(names)
+        entries = {row.position: row for row in self._rows_at(sorted(itertools.chain(*places.values())))}
+        found = {name: [entries[at] for at in positions if at in entries] for name, positions in places.items()}
+        for name, rows in found.items():
+            held = [(content.event.stream, content.seal.version) for row in rows for content in (row.content(),)]
+            if held != [(name, version) for version in range(1, len(rows) + 1)]:
+                raise StoreError(f"the index does not find {name} whole", advice=ADVICE)
+        return {name: [row.entry for row in rows] for name, rows in found.items()}
+
+    def member_versions(self, names: Sequence[str]) -> dict[str, int]:
+        """The highest member version of each named member; members without any are left out."""
+        found = {name: version for name in names if (version := self._tail.member_version(name)) is not None}
+        last = self._index.last_positions("member", [name for name in names if name not in found])
+        for row in map(placed, self._rows_at(sorted(last.values()))):
+            if row.member is not None and row.member_version is not None and last.get(row.member) == row.position:
+                found[row.member] = row.member_version
+        if not last.keys() <= found.keys():
+            raise StoreError("the index does not find the last entry of a member", advice=ADVICE)
+        return found
+
+    def write(self, batch: Batch) -> None:
+        """Write a batch within the transaction."""
+        many = self._cursor.executemany
+        self._tail.add(batch.rows)
+        many("INSERT INTO entries VALUES (?, ?)", [(row[0] + 1, row[1]) for row in batch.rows])
+        many("INSERT INTO disclosures VALUES (?, ?)", [(at + 1, sealed) for at, sealed in batch.disclosures])
+        many(
+            "INSERT INTO data_keys VALUES (?, ?, ?, ?, ?)",
+            [(key.position + 1, key.stream, key.member, key.epoch, key.wrapped) for key in batch.keys],
+        )
+        many(
+            "INSERT INTO tiles VALUES (?, ?, ?) ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes",
+            batch.tiles,
+        )
+        self._cursor.execute("UPDATE head SET size = ?, leaf = ?, recorded = ?, epoch = ?", batch.head)
+
+    def erase(self, positions: Sequence[int], pairs: Sequence[tuple[str, str]]) -> None:
+        """Delete the disclosures at those positions and the wrapped keys of those (member, stream), as far as there."""
+        self._cursor.executemany("DELETE FROM disclosures WHERE rowid = ?", [(at + 1,) for at in positions])
+        places = self._stream_positions([stream for _, stream in pairs]) if pairs else {}
+        self._cursor.executemany(
+            "DELETE FROM data_keys WHERE rowid = ? AND member = ?",
+            [(at + 1, member) for member, stream in pairs for at in places.get(stream, ())],
+        )
+
+    def rewrap(self, keys: Sequence[WrappedKey]) -> None:
+        """Put these in the place of the wrapped keys that their (member, stream) have."""
+        self._cursor.executemany(
+            "UPDATE data_keys SET epoch = ?, wrapped = ? WHERE rowid = ? AND member = ? AND stream = ?",
+            [(key.epoch, key.wrapped, key.position + 1, key.member, key.stream) for key in keys],
+        )
+
+    def turn(self, epoch: int) -> None:
+        """Set the head's epoch."""
+        self._cursor.execute("UPDATE head SET epoch = ?", (epoch,))
+
+    def rows(self, selection: Selection, limit: int = PAGE) -> list[Row]:
+        """The first ``limit`` rows of a selection, by position, with those written in this transaction."""
+        return self._walk(selection, limit)
+
+    def _stream_positions(self, names: Sequence[str]) -> dict[str, list[int]]:
+        found = self._index.all_positions(names)
+        for name in names:
+            known = found.get(name, [])
+            last = known[-1] if known else -1
+            if newer := [position for position in self._tail.of_stream(name) if position > last]:
+                found[name] = known + newer
+        return found
+
+    def keep_checkpoint(self, size: int, note: bytes) -> None:
+        """Keep a signed checkpoint, unless there is one of that size."""
+        sql = "INSERT INTO checkpoints SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM checkpoints WHERE size = ?1)"
+        self._cursor.execute(sql, (size, note))
+
+
+ROWS = "SELECT rowid - 1, entry FROM entries"
+"""Entries with their positions, to be narrowed by ``WHERE``."""
+_KEYS = "SELECT rowid - 1, member, stream, epoch, wrapped FROM data_keys"
+_row = functools.partial(tuple.__new__, Row)
+"""``Row._make`` at a third of its time, for long scans."""
+
+
+def _matches(row: Row, selection: Selection) -> bool:
+    """Whether a row is of the selection in all that it names."""
+    wanted = (selection.stream, selection.member, selection.type)
+    if wanted == (None, None, None):
+        return True
+    event = row.content().event
+    have = (event.stream, event.member, event.type)
+    return all(want is None or want == one for want, one in zip(wanted, have, strict=True))
