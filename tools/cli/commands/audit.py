@@ -48,10 +48,10 @@ MOST_JOBS = 64
 def audit(settings: Settings, since: Path | None, key_file: Path | None, jobs: int | None) -> None:
     """Check all of a ledger: chain, seals, versions, tree, tiles and signatures.
 
-    Names the first position at fault and the kind of fault, with exit code 20. The last checkpoint that this machine
-    signed is checked too, so a cut tail or a store that was rolled back shows; give --since a checkpoint that was kept
-    elsewhere to rule out that both were rolled back. What --jobs processes find together is what one finds alone. With --key, a copy of the ledger's file is enough: no key folder
-    is needed.
+    Names the first position at fault and the kind of fault, with exit code 20. The last checkpoint that this
+    machine signed is checked too, so a cut tail or a store that was rolled back shows; give --since a checkpoint
+    that was kept elsewhere to rule out that both were rolled back. What --jobs processes find together is what one
+    finds alone. With --key, a copy of the ledger's file is enough: no key folder is needed.
     """
     note = None if since is None else read_file(since)
     if key_file is None:
