@@ -406,6 +406,9 @@ def test_nothing_of_an_erased_name_is_left_in_any_file_nor_the_bytes_it_was_seal
             wrapped = [key.wrapped for key in reads.data_keys(pairs).values()]
         assert len(sealed) == 6
         assert len(wrapped) == 5
+        if place.database is None:
+            held = b"".join(path.read_bytes() for path in folder.glob("ledger.db*"))
+            assert all(one[12:60] in held for one in (*sealed, *wrapped)), "the search finds them before"
         erase(log, M1, "requested")
         runner.catch_up()
         names = {path.name for path in folder.rglob("*")}
