@@ -8,7 +8,7 @@ epoch turns or a transaction fails, so that nothing is sealed under a key that t
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -38,22 +38,28 @@ class DataKeys:
         Raises ``StoreError`` for a damaged one.
         """
         keys = {pair: key for pair in pairs if (key := self._opened.get(pair)) is not None}
-        for pair, stored in reads.data_keys([pair for pair in pairs if pair not in keys]).items():
-            if (key := self._open(reads, stored)) is not None:
-                keys[pair] = key
-                self._keep(pair, key)
-        return keys
+        found = reads.data_keys([pair for pair in pairs if pair not in keys])
+        opened = {pair: key for pair, stored in found.items() if (key := self._open(reads, stored)) is not None}
+        self._keep(opened)
+        return keys | opened
 
-    def create(self, pair: Pair, epoch: int, position: int) -> tuple[AESGCM, WrappedKey]:
-        """A fresh key for a pair, first used at ``position``: opened, and wrapped for the store under ``epoch``'s key.
+    def create(self, first: Mapping[Pair, int], epoch: int) -> tuple[dict[Pair, AESGCM], list[WrappedKey]]:
+        """Fresh keys for those pairs, each with its first position: opened, and wrapped for the store under ``epoch``.
 
-        Kept in the cache at once; ``forget`` it if the transaction that should store it fails.
+        Kept in the cache at once; ``forget`` them if the transaction that should store them fails.
         """
-        data_key = privacy.new_key()
-        key = AESGCM(data_key)
-        self._keep(pair, key)
-        binding = privacy.key_binding(self._origin, *pair, epoch)
-        return key, WrappedKey(position, *pair, epoch, privacy.wrap(self._keys.epoch_key(epoch), data_key, binding))
+        keys: dict[Pair, AESGCM] = {}
+        wrapped: list[WrappedKey] = []
+        secrets = privacy.drawn(privacy.KEY_SIZE, len(first))
+        nonces = privacy.drawn(privacy.NONCE_SIZE, len(first))
+        for pair, position in first.items():
+            secret = next(secrets)
+            keys[pair] = AESGCM(secret)
+            binding = privacy.key_binding(self._origin, *pair, epoch)
+            sealed = privacy.wrap(self._keys.epoch_key(epoch), secret, binding, next(nonces))
+            wrapped.append(WrappedKey(position, *pair, epoch, sealed))
+        self._keep(keys)
+        return keys, wrapped
 
     def forget(self) -> None:
         """Drop all opened keys."""
@@ -70,12 +76,12 @@ class DataKeys:
         binding = privacy.key_binding(self._origin, stored.member, stored.stream, stored.epoch)
         return AESGCM(privacy.unwrap(epoch_key, stored.wrapped, binding))
 
-    def _keep(self, pair: Pair, key: AESGCM) -> None:
+    def _keep(self, keys: Mapping[Pair, AESGCM]) -> None:
         with self._lock:
-            if len(self._opened) >= CACHED_KEYS:
-                for old in list(self._opened)[: CACHED_KEYS // 10]:  # the oldest tenth: dicts keep their order
+            self._opened |= keys
+            if (excess := len(self._opened) - CACHED_KEYS) > 0:
+                for old in list(self._opened)[: excess + CACHED_KEYS // 10]:  # the oldest: dicts keep their order
                     del self._opened[old]
-            self._opened[pair] = key
 
     def disclose(self, reads: Reads, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """The private values of each row by name, as far as they still open; those gone are left out.

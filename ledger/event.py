@@ -151,7 +151,7 @@ def fault(error: Exception, prefix: str = "$") -> MalformedEvent | InvalidEvent:
 def prepare(raw: bytes | Raw, credential: Credential, salts: Iterator[bytes] | None = None) -> Prepared:
     """Check one CloudEvent's bytes, settle who acts, commit to its private fields and encode it for its entry.
 
-    ``salts`` are from ``privacy.salts``; without them each is drawn by itself. Raises ``MalformedEvent``,
+    ``salts`` are ``privacy.drawn``; without them each is drawn by itself. Raises ``MalformedEvent``,
     ``InvalidEvent``, ``OversizedEvent`` or ``RoleDenied``, each with the JSON path.
     """
     text = bytes(raw)
