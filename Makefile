@@ -17,12 +17,15 @@ TESTS ?= tests
 COVERAGE ?= --cov --cov-report=term
 ARGS ?=
 
+SIZE ?= 10000000
+PEERS_PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --upgrade --target .bench/python
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup serve test check format bench kill-test docs clean
+.PHONY: help setup serve test check format bench bench-growth bench-peers kill-test soak docs clean
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # A venv is made once; what goes into it follows pyproject.toml and constraints.txt, by stamp files.
 $(BIN)/python:
@@ -59,15 +62,26 @@ format: $(VENV)/.test-ready ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.test-ready ## Measure against peers on this machine; writes docs/benchmarks.json
+bench: $(VENV)/.test-ready ## Measure beside peers, a quarter of an hour; writes docs/benchmarks.* (some: ARGS='append audit')
 	$(BIN)/python -m tools.bench $(ARGS)
+
+bench-growth: $(VENV)/.test-ready ## Measure what appends cost as a ledger grows to SIZE entries, an hour
+	$(BIN)/python -m tools.bench growth --grow-to $(SIZE) $(ARGS)
+
+bench-peers: $(VENV)/.test-ready ## Fetch the peers that make bench looks for into .bench/: UmaDB, and with npm two more
+	@mkdir -p .bench && cp tools/bench/peers/package.json .bench/
+	@$(PEERS_PIP) --requirement tools/bench/peers/requirements.txt || echo "UmaDB was not fetched; the report will say so"
+	@npm install --prefix .bench --ignore-scripts --no-audit --no-fund || echo "Emmett and message-db were not fetched"
 
 kill-test: $(VENV)/.test-ready ## Kill the writer again and again, and look for anything lost (minutes)
 	$(BIN)/python -m pytest -m slow $(ARGS) $(TESTS)
+
+soak: $(VENV)/.test-ready ## Ten minutes of writers, kills and restarts on both stores (SOAK_SECONDS=60 for one)
+	$(BIN)/python -m tests.soak
 
 docs: $(VENV)/.serve-ready ## Write the generated reference pages anew
 	$(BIN)/python -m tools.docs
 
 clean: ## Remove the virtual environment and what tools left behind; never any data
-	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .bench build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -27,8 +27,10 @@ Owns the names, fields and default advice of failures. Never formats them for HT
     └── VerificationError        bytes do not prove what they should
         ├── ProofError           an inclusion or consistency proof fails or does not parse
         ├── ForkError            two histories of one ledger
+        ├── QuorumMissed         a checkpoint is cosigned by too few witnesses
         └── SignatureError
             ├── MalformedNote    not a signed note, checkpoint or verifier key
+            ├── MalformedPolicy  not a trust policy
             ├── UnknownKey       no signature by a known key
             └── BadSignature     a known key's signature does not verify
 """
@@ -167,12 +169,20 @@ class ForkError(VerificationError):
     """Two histories of one ledger: a tree that is smaller than, or inconsistent with, a signed one."""
 
 
+class QuorumMissed(VerificationError):
+    """A checkpoint is signed by a known log, but not cosigned by as many witnesses as the policy asks for."""
+
+
 class SignatureError(VerificationError):
     """A signed note, checkpoint or verifier key is unusable."""
 
 
 class MalformedNote(SignatureError):
     """Not a signed note, a checkpoint or a verifier key, by its form."""
+
+
+class MalformedPolicy(SignatureError):
+    """Not a trust policy (c2sp.org/tlog-policy); the message names the line."""
 
 
 class UnknownKey(SignatureError):

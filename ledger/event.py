@@ -166,6 +166,8 @@ def prepare(raw: bytes | Raw, credential: Credential, salts: Iterator[bytes] | N
     public, private = kind.split(data)
     _refuse_duplicates(text, cloud, _encode(data) if private else public)
     _check_envelope(cloud, kind, credential)
+    if kind.goes_to is not None:
+        _check_stream(cloud, f"{kind.kind}:{kind.goes_to(data)}")
     committed: Sequence[privacy.Committed] = ()
     if private:
         committed = [privacy.commit(name, private[name], next(salts) if salts else None) for name in sorted(private)]
@@ -227,8 +229,17 @@ def _check_envelope(cloud: CloudEvent, kind: catalog.EventType, credential: Cred
         raise RoleDenied(f"credential {credential.id} may not act as {role}, only as {allowed}", "$.actorrole")
     if kind.issued_by_ledger and role != "system":
         raise RoleDenied(f"{kind.name} is written by the ledger itself and can't be posted", "$.type")
+    if kind.posted_by is not None and credential.role not in kind.posted_by:
+        allowed = " or ".join(sorted(kind.posted_by, reverse=True))
+        raise RoleDenied(f"{kind.name} is for the API role {allowed} to post, not for {credential.role}", "$.type")
     if cloud.forced is not UNSET and role != "admin":
         raise RoleDenied(f"only role admin may force an event, not {role}", "$.forced")
+
+
+def _check_stream(cloud: CloudEvent, expected: str) -> None:
+    """Check that an event whose data belong to one stream goes to it."""
+    if cloud.subject != expected:
+        raise InvalidEvent(f"expected the stream {expected}, as its data say, got {cloud.subject}", "$.subject")
 
 
 def _is_json(media_type: str) -> bool:

@@ -81,6 +81,18 @@ def read_private(path: Path) -> bytes:
         raise KeyFileError(f"{path} can't be read by this user") from None
 
 
+def read_secret(path: Path) -> bytes:
+    """The 32 bytes of a private file that holds them in hex. Raises ``KeyFileError``."""
+    content = read_private(path)
+    try:
+        secret = bytes.fromhex(content.decode("ascii").strip())
+    except ValueError:
+        secret = b""
+    if len(secret) != KEY_SIZE:
+        raise KeyFileError(f"{path} is damaged: expected {KEY_SIZE * 2} hex digits")
+    return secret
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock file ``path``, made if need be, against other threads and processes."""
@@ -132,14 +144,7 @@ class Keys:
         return sorted(int(match[1]) for path in self.folder.iterdir() if (match := _EPOCH.fullmatch(path.name)))
 
     def _secret(self, name: str) -> bytes:
-        content = read_private(self.folder / name)
-        try:
-            secret = bytes.fromhex(content.decode("ascii").strip())
-        except ValueError:
-            secret = b""
-        if len(secret) != KEY_SIZE:
-            raise KeyFileError(f"{self.folder / name} is damaged: expected {KEY_SIZE * 2} hex digits")
-        return secret
+        return read_secret(self.folder / name)
 
     def __repr__(self) -> str:
         return f"Keys({str(self.folder)!r})"

@@ -27,20 +27,22 @@ class Rule(NamedTuple):
 
     ``group``: the public fields go into an object of this name, since elsewhere their names mean other things;
     ``whole``: that object is replaced, not merged. ``left_out`` fields tell of the event and not of the state.
-    ``renamed`` fields go by another name. ``implied`` fields hold unless the data says otherwise. ``summed`` maps a
-    field to the name under which its values add up.
+    ``renamed`` fields go by another name. Of objects that are ``joined``, the members join those of before. ``implied``
+    fields hold unless the data says otherwise. ``summed`` maps a field to the name under which its values add up.
     """
 
     group: str | None = None
     whole: bool = False
     left_out: tuple[str, ...] = ()
     renamed: Mapping[str, str] = {}
+    joined: tuple[str, ...] = ()
     implied: Mapping[str, Any] = {}
     summed: Mapping[str, str] = {}
 
 
 _PLAIN: Final = Rule()
 _MOVE: Final = Rule(left_out=("from", "to"))  # the lifecycle's state says where it led
+_RECORD: Final = Rule(joined=("public",))
 _NOTE_ON_TRASH: Final = Rule(left_out=("notes",))  # else it would hide a field of the record that is named so
 
 RULES: Final[Mapping[str, Rule]] = {
@@ -53,6 +55,15 @@ RULES: Final[Mapping[str, Rule]] = {
     "reservation.fairness_recorded": Rule(group="fairness", whole=True, summed={"points": "penalty_points"}),
     "member.registered": Rule(renamed={"kind": "membership"}),
     "member.account_changed": Rule(group="account", whole=True),
+    "piece.status_changed": _MOVE,
+    "media.stored": Rule(renamed={"kind": "media"}, left_out=("retain_until", "version")),
+    "media.version_restored": Rule(left_out=("version",)),
+    "media.retention_extended": Rule(left_out=("retain_until",)),
+    "policy.set": Rule(left_out=("version",)),
+    "state.attested": Rule(renamed={"position": "attested_position"}),
+    "projection.skipped": Rule(renamed={"position": "skipped_position"}),
+    "record.created": _RECORD,
+    "record.updated": _RECORD,
     "record.trashed": _NOTE_ON_TRASH,
     "record.restored": _NOTE_ON_TRASH,
 }
@@ -63,7 +74,7 @@ HEADER: Final = frozenset(
 )
 """The names that ``present`` itself gives meaning to; no public field of the catalogue ends up under one of them."""
 
-_TAKEN = HEADER | {"collection", "reason", "fields", "withheld"}
+_TAKEN = HEADER | {"collection", "public", "reason", "fields", "withheld"}
 
 
 class StreamState(Struct, frozen=True, kw_only=True):
@@ -157,6 +168,9 @@ def _merged(fields: dict[str, Any], rule: Rule, data: dict[str, Any]) -> dict[st
     data.pop("reason", None)
     for name in rule.left_out:
         data.pop(name, None)
+    for name in rule.joined:
+        if name in data:
+            data[name] = {**fields.get(name, {}), **data[name]}
     for name, other in rule.renamed.items():
         if name in data:
             data[other] = data.pop(name)

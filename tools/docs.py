@@ -18,13 +18,14 @@ from ledger import catalog, lifecycle
 from ledger.catalog.base import RETENTION
 from ledger.catalog.values import END, VALUES
 from tools.cli.reference import cli_page
+from tools.read_models_page import read_models_page
 
 ROOT = Path(__file__).resolve().parents[1]
 
 _INTRODUCTION = """\
 # Events
 
-Written by `make docs` from `ledger/catalog` and `ledger/lifecycle.py`; don't edit it by hand.
+Written by `make docs` from `ledger/catalog` and `ledger/lifecycle`; don't edit it by hand.
 
 These are all types of event, with the fields of their `data`. How an event is posted is told in
 [post events](../how-to/post-events.md). A program can check its events beforehand against
@@ -35,24 +36,6 @@ in the log as a commitment only; its value is kept beside it, encrypted, and can
 private, and no export and no reader is ever shown it.
 """
 
-
-_RULES = {
-    "reservation": f"""\
-The stages in their order are {", ".join(lifecycle.STAGES)}.
-Steps may be skipped forward; a step back needs the actor role staff or admin, and a reason. From confirmed, the stage
-picked_up completes the reservation; `cancelled` sets the stage cancelled. The load goes {", ".join(lifecycle.LOADS)};
-staff or admin may correct it from loaded to queued. A `from` that is given must be what it was.
-""",
-    "member": """\
-`account_changed` leads to transferred, merged or closed, unless this member is the one who takes over (side received).
-""",
-    "record": f"""\
-`purged` needs {lifecycle.TRASH_DAYS} days to have passed since the record was trashed.
-""",
-    "ledger": """\
-`frozen` and `thawed` need the actor role admin. While the ledger is frozen, only its own stream takes events.
-""",
-}
 
 _MEANINGS = {schema["title"]: schema["description"] for schema in map(msgspec.json.schema, VALUES)}
 
@@ -87,6 +70,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli_page,
     "docs/reference/events.md": events_page,
     "docs/reference/events.schema.json": events_schema,
+    "docs/reference/read-models.md": read_models_page,
 }
 """The generated pages, by their place in the repository."""
 
@@ -128,18 +112,19 @@ def _kind(kind: str) -> Iterator[str]:
 
 
 def _lifecycle(kind: str) -> Iterator[str]:
-    table = lifecycle.TABLES.get(kind)
-    if table is None:
+    found = lifecycle.LIFECYCLES.get(kind)
+    if found is None:
         yield "Any of these events may follow any other in a stream of this kind.\n"
         return
     yield "Which event may follow in which status, and the status after it. Without a status, it begins the stream.\n"
     yield "| event | status before → after |"
     yield "|---|---|"
-    for verb, moves in table.items():
+    for verb, moves in found.table.items():
         steps = [_move(before, after) for before, after in moves.items()]
         yield f"| {verb} | {', '.join(steps)} |"
     yield ""
-    yield _RULES.get(kind, "")
+    if found.rules:
+        yield found.rules
     yield "An admin may force any event, with a reason code in `forced`; it then leads to the state that it tells of.\n"
 
 
@@ -153,18 +138,26 @@ def _type(name: str) -> Iterator[str]:
     found, schema = catalog.get(name), catalog.json_schema(name)
     yield f"### {name}\n"
     yield schema["description"] + "\n"
-    issued = " Written by the ledger itself; it can't be posted." if found.issued_by_ledger else ""
-    yield f"Version {found.version}, retention class {found.retention}.{issued}\n"
+    yield f"Version {found.version}, retention class {found.retention}.{_posted_by(found)}\n"
     yield "| field | type | | meaning |"
     yield "|---|---|---|---|"
     yield from _fields(schema, schema.get("$defs", {}), "")
     yield ""
 
 
+def _posted_by(found: catalog.EventType) -> str:
+    if found.issued_by_ledger:
+        return " Written by the ledger itself; it can't be posted."
+    if found.posted_by is None:
+        return ""
+    return f" Posted by {' or '.join(sorted(found.posted_by, reverse=True))} only."
+
+
 def _fields(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> Iterator[str]:
     """Yield a row for each field of an object, those of objects in it below it, with their path."""
     for name, field in schema["properties"].items():
-        nested = definitions.get(field.get("$ref", "").rpartition("/")[2])
+        inner = field.get("items", field)
+        nested = definitions.get(inner.get("$ref", "").rpartition("/")[2])
         marks = [
             word
             for word, holds in (
@@ -174,12 +167,12 @@ def _fields(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) ->
             )
             if holds
         ]
-        meaning = (nested or field).get("description", "")
+        meaning = field.get("description") or (nested or field).get("description", "")
         if meaning == _MEANINGS.get(field.get("title", "")):
             meaning = ""  # the type says it
-        yield f"| `{prefix}{name}` | {'object' if nested else _plain(field)} | {', '.join(marks)} | {meaning} |"
+        yield f"| `{prefix}{name}` | {_plain(field)} | {', '.join(marks)} | {meaning} |"
         if nested:
-            yield from _fields(nested, definitions, f"{prefix}{name}.")
+            yield from _fields(nested, definitions, f"{prefix}{name}{'' if inner is field else '[]'}.")
 
 
 def _plain(schema: dict[str, Any]) -> str:
@@ -188,7 +181,9 @@ def _plain(schema: dict[str, Any]) -> str:
         return ", ".join(f"`{choice}`" for choice in schema["enum"])
     if schema.get("type") == "array":
         return f"up to {schema['maxItems']} × {_plain(schema['items'])}"
-    if "title" in schema and "minimum" not in schema:
+    if "$ref" in schema:
+        return "object"
+    if schema.get("title") in _MEANINGS:
         return str(schema["title"])
     if schema.get("type") == "integer":
         return f"integer, {schema['minimum']:,} to {schema['maximum']:,}"

@@ -60,19 +60,22 @@ def json_schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of the ``data`` of the type ``name``, self-contained.
 
     ``x-private`` marks fields that the log holds as commitments only, ``x-withheld`` those that nobody is shown;
-    ``x-version``, ``x-retention`` and ``x-issued-by-ledger`` tell of the type. Raises as ``get`` does.
+    ``x-version``, ``x-retention``, ``x-issued-by-ledger`` and, where not all may post it, ``x-posted-by`` tell of the
+    type. Raises as ``get`` does.
     """
     found = get(name)
     schema = msgspec.json.schema(found.data)
     definitions = schema.pop("$defs", {})
     own = definitions.pop(schema.pop("$ref").rpartition("/")[2])
     own["title"] = found.name
-    own["description"] = " ".join(own["description"].replace("``", "`").split())
+    for described in (own, *definitions.values()):
+        described["description"] = " ".join(described["description"].replace("``", "`").split())
     return {
         "$schema": _DIALECT,
         "x-version": found.version,
         "x-retention": found.retention,
         "x-issued-by-ledger": found.issued_by_ledger,
+        **({} if found.posted_by is None else {"x-posted-by": sorted(found.posted_by)}),
         **own,
         **({"$defs": definitions} if definitions else {}),
     }

@@ -8,18 +8,20 @@ Invariants, each checked when a type is declared, so that a wrong declaration fa
 - The fields of every struct, nested ones too, are declared in the order of their JSON names, so that plain encoding
   gives canonical JSON (RFC 8785 as restricted in ``docs/format.md``) with no sorting on the hot path.
 - Private fields stand at the top of ``data`` only. What is private never reaches the public bytes.
+- Instants stand at the top of ``data`` only, each checked to exist.
 - Optional fields are ``UNSET`` when absent. ``null`` is never a value of a declared field.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, Meta, Struct
 
+from ledger import moment
 from ledger.errors import InvalidEvent
 
 T = TypeVar("T")
@@ -38,6 +40,9 @@ Secret = Annotated[
 ]
 """A ``Private`` field that no redaction rule ever discloses, whoever asks: tokens and the like."""
 
+Notes = Private[Annotated[str, Meta(description="free text for people")]]
+"""What people say to people, wherever they say it."""
+
 RETENTION = {
     "ledger": "kept as long as the ledger; holds nothing of a person",
     "identity": "who a member is; the values go when the member is erased",
@@ -45,6 +50,8 @@ RETENTION = {
     "evidence": "what a decision rested on; outlives the service, the values go when the member is erased",
     "secret": "of use for a short time only, and never disclosed",
     "record": "a record of a declared collection; the values go when it is purged, 30 days after the trash",
+    "media": "a photo, note, proof or original; the values go when it is purged, 30 days after the trash",
+    "operation": "how the studio and its ledger are run; kept as long as the ledger",
 }
 """The retention classes, and what each means. Periods are policy, not code."""
 
@@ -69,8 +76,10 @@ class EventType:
     """One type of event: its name and version, the struct of its data, and the way to and from bytes.
 
     ``name`` is ``kind.verb``; ``kind`` is also the kind of the stream the event goes to. ``private`` and ``withheld``
-    are sorted JSON field names. ``retention`` is a key of ``RETENTION``. ``issued_by_ledger`` types can't be posted.
-    ``reads_data`` says that the lifecycle looks into the public data.
+    are sorted JSON field names. ``retention`` is a key of ``RETENTION``. ``issued_by_ledger`` types can't be posted;
+    others by credentials with one of the API roles ``posted_by``, or by whoever may append where that is None.
+    ``reads_data`` says that the lifecycle looks into the public data. ``goes_to`` gives the id of the one stream that
+    some data belongs to, for types of which not every stream of their kind will do.
     """
 
     def __init__(
@@ -81,7 +90,9 @@ class EventType:
         retention: str,
         version: int = 1,
         issued_by_ledger: bool = False,
+        posted_by: Iterable[str] | None = None,
         reads_data: bool = False,
+        goes_to: Callable[[Any], str] | None = None,
         upcasts: Mapping[int, Upcast] | None = None,
     ) -> None:
         if not _NAME.fullmatch(name):
@@ -94,7 +105,9 @@ class EventType:
         self.data = data
         self.retention = retention
         self.issued_by_ledger = issued_by_ledger
+        self.posted_by = None if posted_by is None else frozenset(posted_by)
         self.reads_data = reads_data
+        self.goes_to = goes_to
         self.upcasts: dict[int, Upcast] = dict(upcasts or {})
         if sorted(self.upcasts) != list(range(1, version)):
             raise ValueError(f"{name}: version {version} needs an upcast from each of its earlier versions")
@@ -105,6 +118,7 @@ class EventType:
         self.private: tuple[str, ...] = tuple(sorted(encoded for encoded, _, _ in private))
         self.withheld: tuple[str, ...] = tuple(sorted(encoded for encoded, _, extra in private if "withheld" in extra))
         self._private = tuple((attribute, encoded) for encoded, attribute, _ in private)
+        self._instants = tuple(_instants(data))
         self._without_private = {attribute: UNSET for attribute, _ in self._private}
         self._decode = msgspec.json.Decoder(data).decode
         self._encode = msgspec.json.Encoder().encode
@@ -120,9 +134,21 @@ class EventType:
         makes an ``InvalidEvent`` of it), ``InvalidEvent`` for what ``check`` refuses. Never sees duplicate keys.
         """
         data = self._decode(raw)
+        if self._instants:
+            self._check_instants(data)
         if self._checks:
             data.check()
         return data
+
+    def _check_instants(self, data: EventData) -> None:
+        """Check that each instant exists, which no pattern can say. Raises ``InvalidEvent``."""
+        for attribute, name in self._instants:
+            text = getattr(data, attribute)
+            if text is not UNSET:
+                try:
+                    moment.normal(text)
+                except ValueError as error:
+                    raise InvalidEvent(f"{error}, got {text}", f"$.data.{name}") from None
 
     def split(self, data: EventData) -> tuple[bytes, dict[str, Any]]:
         """Return the public part as canonical JSON bytes, and the private values present, by JSON name."""
@@ -174,7 +200,9 @@ def event_type(
     retention: str,
     version: int = 1,
     issued_by_ledger: bool = False,
+    posted_by: Iterable[str] | None = None,
     reads_data: bool = False,
+    goes_to: Callable[[Any], str] | None = None,
     upcasts: Mapping[int, Upcast] | None = None,
     made_by: type[EventType] = EventType,
 ) -> Callable[[Data], Data]:
@@ -193,7 +221,9 @@ def event_type(
             retention=retention,
             version=version,
             issued_by_ledger=issued_by_ledger,
+            posted_by=posted_by,
             reads_data=reads_data,
+            goes_to=goes_to,
             upcasts=upcasts,
         )
         return data
@@ -206,6 +236,11 @@ def _private_fields(data: type[EventData]) -> Iterator[tuple[msgspec.inspect.Fie
         extra = _extra(field.type)
         if extra.get("private"):
             yield field, extra
+
+
+def _instants(data: type[EventData]) -> Iterator[tuple[str, str]]:
+    """Yield the attribute and the JSON name of each instant at the top of ``data``."""
+    return ((field.name, field.encode_name) for field in _fields(data) if _extra(field.type).get("instant"))
 
 
 def _extra(declared: msgspec.inspect.Type) -> dict[str, Any]:
@@ -241,8 +276,13 @@ def require_canonical_order(data: type[Struct]) -> None:
         if names != sorted(names) or not all(name.isascii() for name in names):
             raise ValueError(f"{struct.__name__}: declare fields in the order of their JSON names: {sorted(names)}")
         for field in _fields(struct):
-            if not _extra(field.type).get("private"):
+            extra = _extra(field.type)
+            if extra.get("sorted"):
+                continue  # a mapping: the type's own ``split`` writes it in the order of its names
+            if not extra.get("private"):
                 where = f"{struct.__name__}.{field.name}"
+                if not top and extra.get("instant"):
+                    raise ValueError(f"{where}: an instant stands at the top of data only, where it is checked")
                 pending.extend((nested, False) for nested in _structs_in(field.type, where))
             elif not top:
                 raise ValueError(f"{struct.__name__}.{field.name}: a private field stands at the top of data only")

@@ -10,11 +10,10 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from ledger.catalog.base import EventData, Private, Secret, event_type
+from ledger.catalog.base import EventData, Notes, Secret, event_type
 from ledger.catalog.values import Code, Count, Date, Decimal, Id, Instant, Positive, Reason, Station, check_order
 from ledger.errors import InvalidEvent
 
-Notes = Private[Annotated[str, Meta(description="free text for people")]]
 Stage = Literal["intake", "queued", "drying", "glaze", "loaded", "ready_for_pickup", "stored", "picked_up"]
 Load = Literal["queued", "loading", "loaded"]
 
@@ -72,6 +71,7 @@ class Waitlisted(EventData, frozen=True, kw_only=True):
     """The studio has no room for now and keeps the reservation waiting."""
 
     notes: Notes | UnsetType = UNSET
+    queue_class: Code | UnsetType = UNSET
     queue_position: Annotated[Count, Meta(description="a hint of the place in the queue")] | UnsetType = UNSET
     reason: Reason | UnsetType = UNSET
     station: Station | UnsetType = UNSET
@@ -135,6 +135,7 @@ class StationAssigned(EventData, frozen=True, kw_only=True):
 
     notes: Notes | UnsetType = UNSET
     queue_class: Code | UnsetType = UNSET
+    queue_position: Annotated[Count, Meta(description="a hint of the place in the queue")] | UnsetType = UNSET
     reason: Reason | UnsetType = UNSET
     station: Station
 
@@ -157,10 +158,13 @@ class ArrivalTokenIssued(EventData, frozen=True, kw_only=True):
 class Arrived(EventData, frozen=True, kw_only=True):
     """The member's arrival with the work: expected, made, overdue, or missed. Without a state, it was made."""
 
+    expected_at: Annotated[Instant, Meta(description="when the member was to come")] | UnsetType = UNSET
     notes: Notes | UnsetType = UNSET
+    photo: Annotated[Id, Meta(description="the media id of a photo of the work")] | UnsetType = UNSET
     reason: Reason | UnsetType = UNSET
     state: Literal["expected", "arrived", "overdue", "no_show"] | UnsetType = UNSET
     station: Station | UnsetType = UNSET
+    token_used: Annotated[Positive, Meta(description="the version of the token shown")] | UnsetType = UNSET
     via: Annotated[Code, Meta(description="how the arrival was noted: desk, kiosk, token…")] | UnsetType = UNSET
 
 
@@ -196,7 +200,6 @@ class FairnessRecorded(EventData, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """Check that an override says its boost and expiry, and a penalty its points."""
-        check_order(UNSET, self.expires, "$.data", ("", "expires"))
         needed = {"boost": self.boost, "expires": self.expires} if self.kind == "override" else {"points": self.points}
         for name, value in needed.items():
             if value is UNSET:

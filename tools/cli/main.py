@@ -8,16 +8,33 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
 
 from ledger.errors import LedgerError
 from tools.cli import output
-from tools.cli.commands import append, audit, diff, init, log, proofs, rebuild, serve, show, slices, version
+from tools.cli.commands import (
+    append,
+    audit,
+    diff,
+    init,
+    log,
+    proofs,
+    publish,
+    query,
+    rebuild,
+    redaction,
+    serve,
+    show,
+    slices,
+    state,
+    version,
+    witness,
+)
 from tools.cli.exit_codes import ExitCode, exit_code_of
-from tools.cli.settings import Settings, options
+from tools.cli.settings import Settings, Verb, options
 
 
 class Program(click.Group):
@@ -59,6 +76,10 @@ for each in (
     log.log,
     show.show,
     diff.diff,
+    query.query,
+    state.replay,
+    state.attest,
+    state.check_state,
     rebuild.rebuild,
     audit.audit,
     proofs.checkpoint,
@@ -67,10 +88,22 @@ for each in (
     proofs.consistency,
     slices.slice_,
     slices.check_slice,
+    redaction.redaction,
+    publish.publish,
+    witness.witness,
     serve.serve,
     version.version,
 ):
     cli.add_command(each)
+
+
+def verbs(group: click.Group = cli, before: str = "") -> Iterator[tuple[str, Verb]]:
+    """All verbs with their whole names, such as ``witness serve``, in their order."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from verbs(command, f"{before}{name} ")
+        elif isinstance(command, Verb):
+            yield before + name, command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

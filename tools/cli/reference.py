@@ -12,7 +12,7 @@ import click
 
 from tools.cli.exit_codes import MEANINGS
 from tools.cli.feed import MAX_LINE, MAX_WHOLE
-from tools.cli.main import cli
+from tools.cli.main import cli, verbs
 from tools.cli.settings import Verb, options
 
 _INTRODUCTION = """\
@@ -36,6 +36,7 @@ DOCUMENTS: dict[str, str] = {
     "append": "accepted, duplicates, rejected, size, root, seconds",
     "log": "events",
     "show": "stream, kind, version, position, recorded, …",
+    "query": "table, position, rows",
     "rebuild": "projections, size, seconds",
     "audit": "ok, size, root, entries_per_second, first_fault",
     "checkpoint": "origin, size, root, note",
@@ -43,6 +44,17 @@ DOCUMENTS: dict[str, str] = {
     "check-proof": "ok, origin, position, size, root",
     "consistency": "old, new, old_root, new_root, proof",
     "diff": "from, to, streams",
+    "redaction list": "policies",
+    "redaction show": "name, role, purpose, rules",
+    "redaction test": "policy, fields",
+    "publish": "published, size, files",
+    "witness init": "name, verifier_keys",
+    "witness add-log": "added, logs",
+    "witness keys": "name, verifier_keys",
+    "witness collect": "agreed, note, witnesses",
+    "replay": "file, position, faults, seconds",
+    "attest": "entry, position, projections",
+    "check-state": "ok, position, projections, left_out, entries_per_second, first_fault",
     "slice": "file, first, entries, bytes",
     "check-slice": "ok, origin, first, entries, size, root",
     "version": "version, format, python",
@@ -53,7 +65,8 @@ _DETAILS = {
     "append": "The first three add up to the events of the input.",
     "audit": "The fault is null, or has position, kind and detail.",
     "log": "CloudEvents; with `--jsonl` one a line.",
-    "rebuild": "Each projection has name, version and position.",
+    "query": "Each row by column name, and `disclosed`: private values by name, where there are any.",
+    "rebuild": "Each projection has name, version, generation, position, lag, state and fault.",
     "show": "Then status and stage where there are any, the fields, and `withheld`: private values that are gone.",
 }
 
@@ -88,14 +101,13 @@ For zsh and fish write `zsh_source` and `fish_source`. It completes verbs, optio
 
 def cli_page() -> str:
     """Return the page of the command, as Markdown."""
-    verbs = (each for each in cli.commands.values() if isinstance(each, Verb))
     parts = [
         _INTRODUCTION,
         *_common(),
         *_exit_codes(),
         *_documents(),
         _INPUT,
-        *(line for each in verbs for line in _verb(each)),
+        *(line for name, each in verbs() for line in _verb(name, each)),
     ]
     return "\n".join([*parts, _COMPLETION])
 
@@ -125,10 +137,10 @@ def _documents() -> Iterator[str]:
     yield ""
 
 
-def _verb(command: Verb) -> Iterator[str]:
-    context = click.Context(command, info_name=f"continuity {command.name}")
-    yield f"## continuity {command.name}\n"
-    yield f"```text\ncontinuity {command.name} {' '.join(command.collect_usage_pieces(context))}\n```\n"
+def _verb(name: str, command: Verb) -> Iterator[str]:
+    context = click.Context(command, info_name=f"continuity {name}")
+    yield f"## continuity {name}\n"
+    yield f"```text\ncontinuity {name} {' '.join(command.collect_usage_pieces(context))}\n```\n"
     yield inspect.cleandoc(command.help or "") + "\n"
     common = {option.name for option in options(before_verb=False)}
     rows = list(_rows([each for each in command.params if each.name not in common], context))

@@ -32,8 +32,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     It speaks plain HTTP: beyond this machine, put a proxy before it that speaks TLS. Ends on Ctrl-C or SIGTERM, once
     what was acknowledged is committed.
     """
-    if not _is_loopback(host):
-        output.say(f"warning: {host} may be reached from other machines, and this is HTTP without TLS")
+    warn_of(host)
     if not settings.ledgers():
         output.say(f"warning: {settings.data} holds no ledger yet; make one with: continuity init NAME --origin ORIGIN")
     os.environ["CONTINUITY_DATA"] = str(settings.data)
@@ -48,12 +47,18 @@ def serve(settings: Settings, host: str, port: int) -> None:
             server_header=False,
             limit_concurrency=MOST_CONNECTIONS,
             access_log=False,
-            log_config=_logging(),
+            log_config=logging_of(),
         )
     except ValueError as error:  # a setting in the environment that is impossible
         raise click.UsageError(str(error), click.get_current_context()) from None
     except SystemExit as ended:  # uvicorn's own codes mean other things than ours
         settings.outcome = ExitCode.FAILURE if ended.code else ExitCode.OK
+
+
+def warn_of(host: str) -> None:
+    """Warn of an address that others may reach."""
+    if not _is_loopback(host):
+        output.say(f"warning: {host} may be reached from other machines, and this is HTTP without TLS")
 
 
 def _is_loopback(host: str) -> bool:
@@ -63,7 +68,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _logging() -> dict[str, object]:
+def logging_of() -> dict[str, object]:
     """Uvicorn's logging, all of it on standard error."""
     config = copy.deepcopy(LOGGING_CONFIG)
     config["handlers"]["access"]["stream"] = "ext://sys.stderr"

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from tests.unit.ledger.catalog.operations import OPERATIONS
+from tests.unit.ledger.catalog.services import SERVICES
+
 REASON = {"reason": "by-client"}
 NOTES = {"notes": 'Zoë said: "later" — 明日 😀\n'}
 WINDOW = {"window": {"earliest": "2026-02-28", "latest": "2026-03-01"}}
@@ -18,8 +21,11 @@ PERSON = {
 STATION = {"station": "Kiln-1.B_2"}
 COLLECTION = {"collection": "clients"}
 FIELDS = {"name": "Zoë", "tags": ["a", {"b": None}], "paid": True, "count": 2**53 - 1, "empty": {}}
+PUBLIC = {"total": "18.50", "due": "2026-03-01", "client": "C-7", "settled": False, "items": 3, "b": None}
 
 EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    **OPERATIONS,
+    **SERVICES,
     "ledger.created": ({"format": 1, "origin": "example.org/studio", "verifier_keys": [KEY]},) * 2,
     "ledger.frozen": (REASON, REASON),
     "ledger.key_rotated": (
@@ -34,16 +40,28 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "member.contact_updated": ({"phone": "1"}, PERSON),
     "member.erased": (REASON, REASON),
     "member.registered": ({}, {"joined": "2026-01-01", "kind": "studio", "locale": "en-IE", **PERSON}),
-    "record.created": ({**COLLECTION, "fields": {"a": None}}, {**COLLECTION, "fields": FIELDS}),
+    "record.created": ({**COLLECTION, "fields": {"a": None}}, {**COLLECTION, "fields": FIELDS, "public": PUBLIC}),
     "record.purged": ({**COLLECTION, **REASON},) * 2,
     "record.restored": (COLLECTION, {**COLLECTION, **REASON, **NOTES}),
     "record.trashed": (COLLECTION, {**COLLECTION, **REASON, **NOTES}),
-    "record.updated": ({**COLLECTION, "fields": {"a": None}}, {**COLLECTION, "fields": FIELDS}),
+    "record.updated": ({**COLLECTION, "public": {"a": None}}, {**COLLECTION, "fields": FIELDS, "public": PUBLIC}),
     "reservation.arrival_token_issued": (
         {"token": "t", "version": 1},
         {"token": "tök\n", "version": 2, "issued": "2026-03-01T09:00:00Z", "expires": "2026-03-02T09:00:00+01:00"},
     ),
-    "reservation.arrived": ({}, {"via": "desk", "state": "overdue", **STATION, **REASON, **NOTES}),
+    "reservation.arrived": (
+        {},
+        {
+            "via": "desk",
+            "state": "overdue",
+            "expected_at": "2026-03-01T09:00:00Z",
+            "photo": "M-1",
+            "token_used": 2,
+            **STATION,
+            **REASON,
+            **NOTES,
+        },
+    ),
     "reservation.cancelled": ({}, {**REASON, **NOTES}),
     "reservation.confirmed": ({}, {**STATION, **REASON, **NOTES}),
     "reservation.estimate_changed": (
@@ -86,6 +104,14 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
     "reservation.stage_changed": ({"to": "stored"}, {"from": "intake", "to": "stored", **STATION, **REASON, **NOTES}),
-    "reservation.station_assigned": (STATION, {"queue_class": "rush", **STATION, **REASON, **NOTES}),
-    "reservation.waitlisted": ({}, {"queue_position": 3, **STATION, **REASON, **NOTES}),
+    "reservation.station_assigned": (
+        STATION,
+        {"queue_class": "rush", "queue_position": 1, **STATION, **REASON, **NOTES},
+    ),
+    "reservation.waitlisted": ({}, {"queue_class": "rush", "queue_position": 3, **STATION, **REASON, **NOTES}),
 }
+
+
+def stream_of(name: str) -> str:
+    """The stream that the examples of a type may go to."""
+    return {"policy.set": "policy:storage", "state.attested": "state:main"}.get(name, f"{name.partition('.')[0]}:X-1")

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from ledger import catalog
 from ledger.catalog.base import EventData, EventType, Private, Secret, event_type, registry
+from ledger.catalog.values import Instant
 from ledger.errors import InvalidEvent
 
 
@@ -137,6 +138,26 @@ def test_a_private_field_below_the_top_cannot_be_declared():
     outer = msgspec.defstruct("Outer", [("inner", list[Hiding])], bases=(EventData,), frozen=True, kw_only=True)
     with pytest.raises(ValueError, match=r"Hiding\.notes: a private field stands at the top of data only"):
         EventType("piece.made", outer, retention="service")
+
+
+class Late(EventData, frozen=True, kw_only=True):
+    """An instant where nobody checks that it exists."""
+
+    at: Instant
+
+
+def test_an_instant_below_the_top_cannot_be_declared():
+    outer = msgspec.defstruct("Outer", [("inner", list[Late])], bases=(EventData,), frozen=True, kw_only=True)
+    with pytest.raises(ValueError, match=r"Late\.at: an instant stands at the top of data only"):
+        EventType("piece.made", outer, retention="service")
+
+
+def test_every_instant_is_checked_to_exist():
+    made = EventType("piece.made", Late, retention="service")
+    assert made.decode(b'{"at":"2026-02-28T09:00:00Z"}') == Late(at="2026-02-28T09:00:00Z")
+    with pytest.raises(InvalidEvent) as caught:
+        made.decode(b'{"at":"2026-02-30T09:00:00Z"}')
+    assert caught.value.path == "$.data.at"
 
 
 def test_data_that_takes_unknown_fields_cannot_be_declared():

@@ -36,4 +36,4 @@ def test_the_schema_covers_what_can_be_posted_and_each_part_stands_alone():
 
 
 def test_a_kind_without_a_lifecycle_is_told_as_such():
-    assert list(docs._lifecycle("piece")) == ["Any of these events may follow any other in a stream of this kind.\n"]
+    assert list(docs._lifecycle("kiln")) == ["Any of these events may follow any other in a stream of this kind.\n"]

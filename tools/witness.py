@@ -1,0 +1,125 @@
+"""A witness's folder: who it is, which logs it knows, and what it cosigned last of each.
+
+Owns the files and the order of effects: lock the log's line, read what was cosigned last, decide, persist the new
+checkpoint durably, sign, unlock, answer. A crash before the write leaves the old checkpoint and no signature was given
+out; after it, a checkpoint that nobody was told of: the log learns its size by a 409 and goes on from there. Never
+serves HTTP by itself. Layout::
+
+    name                  the witness's name          logs       verifier keys of the logs it knows, one a line
+    ed25519.seed          64 hex digits               ml-dsa-44.seed
+    SHA-256.checkpoint    by the hash of its origin, in hex: the log's checkpoint with this witness's cosignatures
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from ledger import witness
+from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.errors import Conflict, KeyFileError, MalformedNote, NotFound
+from ledger.keys import locked, read_private, read_secret, write_private
+from ledger.note import (
+    ED25519,
+    ML_DSA_44,
+    SEED_SIZE,
+    Ed25519Cosigner,
+    MLDSA44Signer,
+    Note,
+    Signer,
+    VerifierKey,
+    format_note,
+    parse_note,
+)
+
+_ED25519 = "ed25519.seed"
+_ML_DSA_44 = "ml-dsa-44.seed"
+
+
+class Witness:
+    """An opened witness. Safe for use from several threads and processes on one folder."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        """Open a folder. Raises ``NotFound``, and ``KeyFileError`` when it is damaged or others may read it."""
+        if not (folder / "name").is_file():
+            raise NotFound(f"there is no witness in {folder}", advice="continuity witness init DIR --name NAME")
+        if folder.stat().st_mode & 0o077:
+            raise KeyFileError(f"{folder} is accessible to others", advice=f"chmod 700 {folder}")
+        self.folder = folder
+        self.name = read_private(folder / "name").decode().strip()
+        self._clock = clock
+        self._signers: tuple[Signer, ...] = (
+            Ed25519Cosigner(self.name, read_secret(folder / _ED25519)),
+            MLDSA44Signer(self.name, read_secret(folder / _ML_DSA_44)),
+        )
+
+    @classmethod
+    def create(cls, folder: Path, name: str) -> Witness:
+        """Make a folder with fresh keys. Raises ``Conflict`` when it exists, ``MalformedNote`` for such a name."""
+        Ed25519Cosigner(name, bytes(SEED_SIZE))  # refuses a name that no key can have
+        try:
+            folder.mkdir(mode=0o700, parents=True)
+        except FileExistsError:
+            raise Conflict(f"{folder} exists already", advice="choose another folder") from None
+        for seed in (_ED25519, _ML_DSA_44):
+            write_private(folder / seed, secrets.token_bytes(SEED_SIZE).hex().encode() + b"\n")
+        write_private(folder / "logs", b"")
+        write_private(folder / "name", name.encode() + b"\n")  # last: a folder without it is no witness
+        return cls(folder)
+
+    @property
+    def keys(self) -> tuple[VerifierKey, ...]:
+        """The public keys that verify its cosignatures."""
+        return tuple(signer.key for signer in self._signers)
+
+    def logs(self) -> list[VerifierKey]:
+        """The keys of the logs it knows."""
+        return [VerifierKey.parse(line) for line in read_private(self.folder / "logs").decode().split("\n") if line]
+
+    def add_log(self, key: VerifierKey) -> bool:
+        """Know a log by this key from now on; False when it is known already. Raises ``MalformedNote``."""
+        if key.type not in (ED25519, ML_DSA_44):
+            raise MalformedNote(f"{key.name}: a key of type {key.type} is a witness's, not a log's")
+        with locked(self.folder / ".lock"):
+            known = self.logs()
+            if key in known:
+                return False
+            write_private(self.folder / "logs", "".join(f"{one}\n" for one in (*known, key)).encode())
+        return True
+
+    def add_checkpoint(self, body: bytes) -> bytes:
+        """Answer a request of the witness protocol with cosignatures. Raises ``ledger.witness.Refused``."""
+        request = witness.parse_request(body)
+        origin = witness.origin_of(request.checkpoint)
+        keys = [key for key in self.logs() if key.name == origin]
+        with locked(self.folder / ".lock"):
+            checkpoint = witness.decide(request, keys, self._last(origin, keys))
+            answer = witness.cosign(checkpoint, self._signers, int(self._clock()))
+            note = witness.with_cosignatures(_only(request.checkpoint, keys), witness.parse_cosignatures(answer))
+            write_private(self._path(origin), note)
+        return answer
+
+    def checkpoint(self, origin_hash: str) -> bytes:
+        """The checkpoint cosigned last of the log whose origin has this SHA-256, in hex. Raises ``NotFound``."""
+        path = self.folder / f"{origin_hash}.checkpoint"
+        if len(origin_hash) != 64 or not origin_hash.isalnum() or not path.is_file():
+            raise NotFound("no checkpoint of that log was cosigned here")
+        return read_private(path)
+
+    def _last(self, origin: str, keys: list[VerifierKey]) -> Checkpoint | None:
+        path = self._path(origin)
+        return open_checkpoint(read_private(path), [*keys, *self.keys]) if keys and path.exists() else None
+
+    def _path(self, origin: str) -> Path:
+        return self.folder / f"{sha256(origin.encode()).hexdigest()}.checkpoint"
+
+
+def _only(note: bytes, keys: list[VerifierKey]) -> bytes:
+    """The note with the signatures of these keys alone: what others have signed on it was not looked at."""
+    known = {(key.name, key.key_id) for key in keys}
+    parsed = parse_note(note)
+    kept = tuple(one for one in parsed.signatures if (one.name, one.key_id) in known)
+    return format_note(Note(parsed.text, kept))
