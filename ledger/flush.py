@@ -209,16 +209,20 @@ class Flush:
 
     def _seal_disclosures(self) -> None:
         """Encrypt the disclosures of all sealed events, under keys that exist or are made with this batch."""
-        private = [(row, event) for row, event in zip(self.batch.rows, self._sealed, strict=True) if event.disclosures]
+        private = [
+            (row[0], event) for row, event in zip(self.batch.rows, self._sealed, strict=True) if event.disclosures
+        ]
+        first: dict[Pair, int] = {}
+        for position, event in private:
+            first.setdefault((event.member or "", event.stream), position)
         # A stream that begins here has no key yet, so only the others are looked for.
-        pairs: set[Pair] = {(event.member or "", event.stream) for _, event in private}
         begun = {row.stream for row in self.batch.rows if row.version == 1}
-        keys = self._keys.load(self._writes, {pair for pair in pairs if pair[1] not in begun})
-        for row, event in private:
-            pair = (event.member or "", event.stream)
-            if (key := keys.get(pair)) is None:
-                key, wrapped = self._keys.create(pair, self._epoch, row.position)
-                keys[pair] = key
-                self.batch.keys.append(wrapped)
+        keys = self._keys.load(self._writes, [pair for pair in first if pair[1] not in begun])
+        missing = {pair: position for pair, position in first.items() if pair not in keys}
+        made, self.batch.keys = self._keys.create(missing, self._epoch)
+        keys |= made
+        nonces = privacy.drawn(privacy.NONCE_SIZE, len(private))
+        for position, event in private:
             bound_to = privacy.associated(self._origin, event.source, event.id, event.names)
-            self.batch.disclosures.append((row.position, privacy.seal(key, event.disclosures, bound_to)))
+            sealed = privacy.seal(keys[event.member or "", event.stream], event.disclosures, bound_to, next(nonces))
+            self.batch.disclosures.append((position, sealed))
