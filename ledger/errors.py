@@ -16,10 +16,12 @@ Owns the names, fields and default advice of failures. Never formats them for HT
     │   └── IdConflict           (source, id) is known with other content
     ├── NotFound                 no such ledger, stream, position or tile
     ├── Conflict                 exists already, or locked by another
+    │   └── Held                 a hold forbids that it is destroyed
     ├── Denied                   the credential lacks the role for this
     ├── Busy                     the queue is full; try again
     ├── ReadOnly                 the ledger accepts no appends now
     ├── StoreError               the store failed or its content is unusable
+    │   ├── StoreDamaged         the database can't read what it holds
     │   ├── StoreFull            there is no room left to write
     │   ├── StoreLocked          another program holds the database
     │   └── StoreUnreachable     the database server does not answer
@@ -114,6 +116,17 @@ class Conflict(LedgerError):
     """What should be made exists already, or another process holds it."""
 
 
+class Held(Conflict):
+    """Holds forbid that this is destroyed; ``holds`` are their streams."""
+
+    def __init__(self, what: str, holds: list[str]) -> None:
+        super().__init__(
+            f"{what} is under {'a hold' if len(holds) == 1 else 'holds'}: {', '.join(holds)}",
+            advice="an owner releases a hold with hold.released, when its reason is gone",
+        )
+        self.holds = holds
+
+
 class Denied(LedgerError):
     """The credential is known, but lacks the role for this."""
 
@@ -136,6 +149,10 @@ class ReadOnly(LedgerError):
 
 class StoreError(LedgerError):
     """The store failed (disk, lock, corruption) or holds what no version of this program writes."""
+
+
+class StoreDamaged(StoreError):
+    """The database can't read what it holds: a damaged page, file or schema. Another attempt will fail too."""
 
 
 class StoreFull(StoreError):
