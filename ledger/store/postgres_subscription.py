@@ -87,7 +87,8 @@ class SteadySubscription(WokenSubscription):
                 except UNREACHABLE:
                     time.sleep(RETRY_SECONDS)
                 else:
-                    self._has_been_notified.wait()
+                    if not self._has_been_stopped:  # or its wake-up may have been cleared by the pull
+                        self._has_been_notified.wait()
         except BaseException as error:  # noqa: BLE001 - raised to whoever iterates
             if self._thread_error is None:
                 self._thread_error = error

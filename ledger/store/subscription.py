@@ -24,12 +24,15 @@ class Follower(ABC):
         self._closed = threading.Event()
 
     def add(self, subscription: WokenSubscription) -> None:
-        """Wake this subscription from now on."""
+        """Wake this subscription from now on; once closed, end it."""
         with self._lock:
             self._subscriptions.add(subscription)
-            if self._thread is None and not self._closed.is_set():
+            closed = self._closed.is_set()
+            if self._thread is None and not closed:
                 self._thread = threading.Thread(target=self._watch, name="ledger-follower", daemon=True)
                 self._thread.start()
+        if closed:  # while it was made; nobody would ever wake it
+            subscription.stop()
 
     def remove(self, subscription: WokenSubscription) -> None:
         """Wake it no more. Idempotent."""
@@ -45,8 +48,8 @@ class Follower(ABC):
 
     def close(self) -> None:
         """Stop the thread and the subscriptions. Idempotent."""
-        self._closed.set()
         with self._lock:
+            self._closed.set()
             thread, subscriptions = self._thread, list(self._subscriptions)
         for subscription in subscriptions:
             subscription.end()

@@ -1,10 +1,12 @@
 """A subscription misses nothing and repeats nothing, whoever appends and however they end."""
 
+import contextlib
 import threading
 import time
 
 import pytest
 
+from ledger.errors import LedgerError
 from tests.integration.children import append_for_ever, append_requests, start
 from tests.support.events import requested
 
@@ -169,3 +171,45 @@ def test_following_an_idle_ledger_costs_next_to_nothing(log):
     thread.join(10)
     assert seen == [0, 1]
     assert spent < 0.25
+
+
+def ends(work):
+    """Whether some work comes to its end, however."""
+
+    def run():
+        with contextlib.suppress(LedgerError):
+            work()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(20)
+    return not thread.is_alive()
+
+
+def test_a_subscription_that_is_made_while_its_store_is_being_closed_ends_like_the_others(place):
+    with place.create() as log:
+        watcher = log.store._follower if place.database is None else log.store._listener
+        watcher.close()  # and the rest of the store not yet
+        assert ends(lambda: list(log.follow()))
+
+
+class StoppedAsItIsCleared(threading.Event):
+    """The worst moment for a subscription to be stopped: its wake-up comes just before it is cleared."""
+
+    def __init__(self, subscription):
+        super().__init__()
+        self._subscription = subscription
+
+    def clear(self):
+        self._subscription.stop()
+        super().clear()
+
+
+def test_a_subscription_that_is_stopped_as_it_is_woken_ends(place):
+    with place.create() as log:
+        subscription = log.store.subscribe()
+        next(subscription)
+        waits_for = subscription._has_been_notified
+        subscription._has_been_notified = StoppedAsItIsCleared(subscription)
+        waits_for.set()
+        assert ends(subscription._pull_thread.join)
