@@ -24,12 +24,14 @@ class Follower(ABC):
         self._closed = threading.Event()
 
     def add(self, subscription: WokenSubscription) -> None:
-        """Wake this subscription from now on."""
+        """Wake this subscription from now on; if the store is closed already, end it, since nobody else will."""
         with self._lock:
             self._subscriptions.add(subscription)
             if self._thread is None and not self._closed.is_set():
                 self._thread = threading.Thread(target=self._watch, name="ledger-follower", daemon=True)
                 self._thread.start()
+        if self._closed.is_set():
+            subscription.stop()
 
     def remove(self, subscription: WokenSubscription) -> None:
         """Wake it no more. Idempotent."""
