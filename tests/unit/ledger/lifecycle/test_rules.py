@@ -85,6 +85,12 @@ def test_each_version_of_media_follows_the_last_one_stored(version, right):
     assert refusal(None, "media.stored", {"version": 2}).path == "$.data.version"
 
 
+def test_a_version_of_media_that_is_forced_out_of_order_takes_no_number_twice():
+    late = take(STORED, "media.stored", {"version": 1}, role="admin", forced="import")
+    assert late == MediaState("stored", 1, 3, None, None)
+    assert take(late, "media.stored", {"version": 4}).latest == 4
+
+
 def test_an_earlier_version_of_media_is_restored_and_the_later_ones_stay():
     assert take(STORED, "media.version_restored", {"version": 1}) == MediaState("stored", 1, 3, None, None)
     assert take(STORED, "media.version_restored", {"version": 3}) == MediaState("stored", 3, 3, None, None)
