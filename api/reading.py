@@ -15,12 +15,12 @@ from hashlib import sha256
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from anyio import CapacityLimiter, to_thread
 from msgspec import UNSET, Raw, Struct, UnsetType
 from starlette.requests import Request
 
 from api.problems import BadParameter, NotReached
 from api.queries import EventsQuery
+from api.room import Threads
 from api.security import Access
 from api.settings import Settings
 from ledger import catalog, merkle
@@ -56,9 +56,9 @@ class Page(NamedTuple):
 
 
 async def in_thread(request: Request, work: Callable[..., T], *arguments: Any) -> T:
-    """Run blocking work on one of a few reader threads."""
-    readers: CapacityLimiter = request.app.state.readers
-    return await to_thread.run_sync(work, *arguments, limiter=readers)
+    """Run blocking work on one of a few reader threads, of which the ledger in the path uses a part."""
+    readers: Threads = request.app.state.readers
+    return await readers.run(request.path_params.get("ledger", ""), work, *arguments)
 
 
 async def reach(request: Request, log: Log, wanted: int | None) -> None:

@@ -224,12 +224,13 @@ class Log:
         Raises ``EventError`` (atomic), ``Busy`` and ``ReadOnly``; the future raises ``EventError`` (atomic),
         ``StoreError``, ``ReadOnly`` and ``ForkError``.
         """
+        size = sum(map(len, events))
+        self._writer.check(len(events), size)  # before the work; the writer looks again when it is done
         request = prepare_all(events, credential, self._writer.turn, atomic=atomic)
-        self._writer.check_open()
         self._check_memory()
         answer: Future[list[Outcome]] = Future()
         answer.set_running_or_notify_cancel()  # so that it can't be cancelled: once queued, the events are written
-        self._writer.submit(request).add_done_callback(functools.partial(_pass_on, answer))
+        self._writer.submit(request, size).add_done_callback(functools.partial(_pass_on, answer))
         return answer
 
     def _append_created(self) -> None:

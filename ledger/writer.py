@@ -35,7 +35,8 @@ from ledger.turn import Turn
 FLUSH_EVENTS = 2_000
 """Events after which a flush takes no further request."""
 MAX_QUEUED = 20_000
-"""Events that may wait; more are refused as busy rather than held in memory."""
+MAX_QUEUED_BYTES = 32 * 1024 * 1024
+"""Events that may wait, and bytes of them; more are refused as busy rather than held in memory."""
 CLOCK_ALARM = 5_000_000
 CLOCK_LIMIT = 300_000_000
 """Microseconds that the log may be ahead of the clock: the first raises an alarm, the second stops appends."""
@@ -47,9 +48,10 @@ Clock = Callable[[], int]
 
 
 class _Waiting(Struct):
-    """A request that waits for a flush, and where its outcomes go."""
+    """A request that waits for a flush, its size in bytes, and where its outcomes go."""
 
     request: Request
+    size: int
     future: Future[list[Outcome]]
 
     @property
@@ -87,27 +89,27 @@ class Writer:
         self._edge = Edge()
         self.turn = Turn()
         """This thread's while it seals; whoever prepares a large request takes turns with it."""
-        self._condition = threading.Condition()  # guards the four below
+        self._condition = threading.Condition()  # guards the five below
         self._queue: deque[_Waiting] = deque()
         self._queued = 0
+        self._queued_bytes = 0
         self._closed = False
         self._fork: ForkError | None = None  # once seen, no append until the ledger is opened anew
         self._thread: threading.Thread | None = None
 
-    def submit(self, request: Request) -> Future[list[Outcome]]:
-        """Queue a request for one flush; the future resolves after the commit, with an outcome for each event.
+    def submit(self, request: Request, size: int = 0) -> Future[list[Outcome]]:
+        """Queue a request of ``size`` bytes; the future resolves after its commit, with an outcome for each event.
 
-        Raises ``Busy`` when too many events wait, ``ReadOnly`` once closed. The future raises ``EventError`` when an
-        atomic request is refused, ``StoreError``, ``ReadOnly`` or ``ForkError`` when nothing of the flush was written.
+        Raises as ``check`` does. The future raises ``EventError`` when an atomic request is refused, ``StoreError``,
+        ``ReadOnly`` or ``ForkError`` when nothing of the flush was written.
         """
         future: Future[list[Outcome]] = Future()
         events = len(request.events)
         with self._condition:
-            self.check_open()
-            if self._queued and self._queued + events > MAX_QUEUED:
-                raise Busy(f"{self._queued:,} events wait already")
-            self._queue.append(_Waiting(request, future))
+            self.check(events, size)
+            self._queue.append(_Waiting(request, size, future))
             self._queued += events
+            self._queued_bytes += size
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
                 self._thread.start()
@@ -118,12 +120,18 @@ class Writer:
         """Append nothing from now on: this log's store holds another history than the one that was signed."""
         self._fork = fork
 
-    def check_open(self) -> None:
-        """Raise ``ReadOnly`` once closed, and ``ForkError`` once a fork was seen."""
+    def check(self, events: int, size: int = 0) -> None:
+        """See that so many events of that size together may be queued now.
+
+        Raises ``ReadOnly`` once closed, ``ForkError`` once a fork was seen, ``Busy`` when too much waits. When nothing
+        does, a request may be of any size.
+        """
         if self._closed:
             raise ReadOnly("it is closed", advice="open the ledger again")
         if self._fork is not None:
             raise self._fork
+        if self._queued and (self._queued + events > MAX_QUEUED or self._queued_bytes + size > MAX_QUEUED_BYTES):
+            raise Busy(f"{self._queued:,} events wait already")
 
     def close(self) -> None:
         """Take no more requests, commit those that wait, and stop. Idempotent."""
@@ -152,6 +160,7 @@ class Writer:
                 while self._queue and (not taken or events + self._queue[0].events <= FLUSH_EVENTS):
                     first = self._queue.popleft()
                     self._queued -= first.events
+                    self._queued_bytes -= first.size
                     if first.future.set_running_or_notify_cancel():
                         taken.append(first)
                         events += first.events

@@ -9,30 +9,31 @@ from __future__ import annotations
 from typing import Any
 
 from ledger.errors import NotFound
-from projections import reservations, stage_history
-from projections.state import present
-from projections.store_sqlite import ProjectionStore
+from projections.models.reservations import RESERVATIONS, STAGE_HISTORY
+from projections.projection import Table, Values
+from projections.store.protocol import Reads
 
 
-def reservation(store: ProjectionStore, reservation_id: str) -> dict[str, Any]:
-    """A reservation by its id, as ``show`` gives it, but without private values and their names.
+def reservation(reads: Reads, reservation_id: str) -> dict[str, Any]:
+    """The row of a reservation, by column name; values that don't apply are left out.
 
-    Raises ``NotFound`` when there is none, ``StoreError`` when the projections were never built.
+    Raises ``NotFound`` when there is none, ``Unready`` while the projection is not built.
     """
-    stream = f"reservation:{reservation_id}"
-    with store.reading() as reads:
-        rows = reads.last(reservations.TABLE, [stream])
-    if stream not in rows:
+    values = reads.row(RESERVATIONS, f"reservation:{reservation_id}")
+    if values is None:
         raise NotFound(f"there is no reservation {reservation_id[:200]} among the projections")
-    return present(reservations.state_of(rows[stream]))
+    return _named(RESERVATIONS, values)
 
 
-def history(store: ProjectionStore, reservation_id: str) -> list[dict[str, Any]]:
+def history(reads: Reads, reservation_id: str) -> list[dict[str, Any]]:
     """The transitions of a reservation, in order, by column name; values that don't apply are left out.
 
-    Empty when there is no such reservation. Raises ``StoreError`` when the projections were never built.
+    Empty when there is no such reservation. Raises ``Unready`` while the projection is not built.
     """
-    names = [column.name for column in stage_history.TABLE.columns]
-    with store.reading() as reads:
-        rows = reads.all(stage_history.TABLE, f"reservation:{reservation_id}")
-    return [{name: value for name, value in zip(names, row, strict=True) if value is not None} for row in rows]
+    rows = reads.rows(STAGE_HISTORY, where={"stream": f"reservation:{reservation_id}"})
+    return [_named(STAGE_HISTORY, values) for values in rows]
+
+
+def _named(table: Table[Any], values: Values) -> dict[str, Any]:
+    pairs = zip(table.columns, values, strict=True)
+    return {column.name: value for column, value in pairs if value is not None}

@@ -59,6 +59,9 @@ def test_the_documents_have_the_fields_that_it_names(
         "consistency 3 41",
         "diff --from 3 --to 9",
         "publish out",
+        "attest",
+        "check-state",
+        "replay --out then.db",
         "slice --out all.slice",
         "version",
     )

@@ -27,6 +27,7 @@ from tools.cli.commands import (
     serve,
     show,
     slices,
+    state,
     version,
     witness,
 )
@@ -73,6 +74,9 @@ for each in (
     log.log,
     show.show,
     diff.diff,
+    state.replay,
+    state.attest,
+    state.check_state,
     rebuild.rebuild,
     audit.audit,
     proofs.checkpoint,

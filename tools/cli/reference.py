@@ -48,6 +48,9 @@ DOCUMENTS: dict[str, str] = {
     "witness add-log": "added, logs",
     "witness keys": "name, verifier_keys",
     "witness collect": "agreed, note, witnesses",
+    "replay": "file, position, faults, seconds",
+    "attest": "entry, position, projections",
+    "check-state": "ok, position, projections, left_out, entries_per_second, first_fault",
     "slice": "file, first, entries, bytes",
     "check-slice": "ok, origin, first, entries, size, root",
     "version": "version, format, python",
@@ -58,7 +61,7 @@ _DETAILS = {
     "append": "The first three add up to the events of the input.",
     "audit": "The fault is null, or has position, kind and detail.",
     "log": "CloudEvents; with `--jsonl` one a line.",
-    "rebuild": "Each projection has name, version and position.",
+    "rebuild": "Each projection has name, version, generation, position, lag, state and fault.",
     "show": "Then status and stage where there are any, the fields, and `withheld`: private values that are gone.",
 }
 

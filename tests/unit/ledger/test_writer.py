@@ -129,6 +129,20 @@ class TestGroups:
         writer.submit(posted(requested("R-6"))).result(20)
         assert size(gate) == 7
 
+    def test_the_queue_is_bounded_in_bytes_as_well(self, writer, gate, monkeypatch):
+        monkeypatch.setattr(ledger_writer, "MAX_QUEUED_BYTES", 1000)
+        gate.open.clear()
+        answers = [writer.submit(posted(requested("R-0")), 5000)]  # however large, when nothing waits
+        assert gate.entered.wait(20)
+        answers += [writer.submit(posted(requested(f"R-{n}")), 500) for n in range(1, 3)]
+        with pytest.raises(Busy, match="2 events wait"):
+            writer.submit(posted(requested("R-3")), 1)
+        gate.open.set()
+        for answer in answers:
+            answer.result(20)
+        writer.submit(posted(requested("R-3")), 1000).result(20)
+        assert size(gate) == 4
+
     def test_one_request_larger_than_the_queue_is_taken_when_nothing_waits(self, writer, gate, monkeypatch):
         monkeypatch.setattr(ledger_writer, "MAX_QUEUED", 2)
         assert len(writer.submit(posted(*(requested(f"R-{n}") for n in range(5)))).result(20)) == 5
