@@ -160,8 +160,12 @@ def test_another_payment_overdue_does_not_set_an_account_back():
 def test_the_versions_of_a_policy_follow_one_another_from_one():
     assert take(None, "policy.set", {"version": 1}) == PolicyState("set", 1)
     assert take(PolicyState("set", 1), "policy.set", {"version": 2}) == PolicyState("set", 2)
+    collection = {"collection": "clients", "public_fields": [{"name": "due", "type": "date"}], "relations": []}
+    declares = take(None, "policy.set", {"version": 1, "collection": collection})
+    assert declares == PolicyState("set", 1, (("due", "date"),))
+    assert describe("policy", declares) == {"status": "set", "policy_version": 1}
     for state, wrong in ((None, 2), (PolicyState("set", 3), 3), (PolicyState("set", 3), 5)):
         caught = refusal(state, "policy.set", {"version": wrong})
         assert caught.path == "$.data.version"
         assert f"not {wrong}" in caught.detail
-    assert take(PolicyState("set", 3), "policy.set", {"version": 9}, role="admin", forced="import") == ("set", 9)
+    assert take(PolicyState("set", 3), "policy.set", {"version": 9}, role="admin", forced="import") == PolicyState("set", 9)
