@@ -86,8 +86,11 @@ def describe(error: Exception) -> str:
 
 
 def _put(writes: Writes, part: Part) -> None:
+    taken = part.work.take()
+    if not taken:
+        return
     with writes.attempt():
-        for table, changes in part.work.take().items():
+        for table, changes in taken.items():
             writes.put(table, part.generation.number, changes)
 
 

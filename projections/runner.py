@@ -146,8 +146,7 @@ class Runner:
         chosen = {projection.name for projection in self.named(names)}
         with self.store.writing() as writes:
             stopped = [one for one in writes.generations() if one.fault is not None and one.projection in chosen]
-            for one in stopped:
-                writes.mark(one._replace(fault=None))
+            writes.mark([one._replace(fault=None) for one in stopped])
         return stopped
 
     # --- One batch ---------------------------------------------------------------------------------------------------
@@ -219,9 +218,9 @@ class Runner:
             if count:
                 part.generation = before._replace(position=before.position + count, leaf=entries.leaf(count))
             part.generation = part.generation._replace(fault=fault)
-            writes.mark(part.generation)
             part.work.trim(self._cached_rows)
             self._kept[before[:2]] = _Kept((part.generation.position, part.generation.leaf), part.work)
+        writes.mark([part.generation for part in parts])
 
     def _holds(self, generation: Generation) -> bool:
         """Whether the log holds the entry up to which a generation is folded."""

@@ -1,9 +1,9 @@
 """What a store of projections does, and the shapes that pass between it and whoever runs them.
 
 Owns the protocol. A projection's rows stand in numbered generations, each a set of tables ``NAME__gNUMBER`` of its own;
-a view ``NAME`` shows the one that is live. The catalogue says of each generation which code made it and how far it is.
-Rows and catalogue change in one transaction, so that a crash at any moment leaves them agreeing; a lost write is folded
-again, so commits need not wait for the disk. Never folds and never reads the log.
+views ``NAME`` show the live one to people and their tools. The catalogue says of each generation which code made it and
+how far it is. Rows and catalogue change in one transaction, so that a crash at any moment leaves them agreeing; a lost
+write is folded again, so commits need not wait for the disk. Never folds and never reads the log.
 
 The ``eventsourcing`` library's tracking recorders don't serve here: a tracking position only ever rises and only one
 is kept, while a rebuild starts again from nothing beside the live rows; and it can tell neither the version of the code
@@ -107,8 +107,8 @@ class Writes(Reads, Protocol):
         """A part of the transaction that is taken back alone when it ends with an error."""
         ...
 
-    def mark(self, generation: Generation) -> None:
-        """Set how far a generation is: its position, leaf and fault."""
+    def mark(self, generations: Sequence[Generation]) -> None:
+        """Set how far generations are: the position, leaf and fault of each."""
         ...
 
     def switch(self, projection: Projection | None, generation: Generation, *, replaced: State = "previous") -> None:

@@ -6,11 +6,11 @@ Owns names and text. Never runs a statement. All names are of our own declaratio
 # ruff: noqa: S608 - names are ours
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from projections.projection import Table
-from projections.store.protocol import Fault, Generation
+from projections.projection import Projection, Table
+from projections.store.protocol import Fault, Generation, Unready
 
 CATALOGUE = "generations"
 """The table with a line a generation; no projection has a table of this name."""
@@ -93,6 +93,22 @@ def key_values(key: Any) -> tuple[str | int, ...]:
     if key is None:
         return ()
     return key if isinstance(key, tuple) else (key,)
+
+
+def beginning(projection: Projection, number: int) -> Generation:
+    """A new generation of what is declared."""
+    names = tuple(table.name for table in projection.tables)
+    return Generation(projection.name, number, projection.version, projection.fingerprint(), names, "filling")
+
+
+def live_numbers(found: Iterable[Generation]) -> dict[str, int]:
+    """The number of the live generation of each table that has one."""
+    return {table: one.number for one in found if one.state == "live" for table in one.tables}
+
+
+def unready(table: Table[Any]) -> Unready:
+    """The error for a table that has no live generation, or none with its columns."""
+    return Unready(f"the projection of {table.name} is not built", advice="build it: continuity rebuild")
 
 
 def line_of(generation: Generation) -> tuple[Any, ...]:

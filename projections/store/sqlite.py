@@ -20,7 +20,7 @@ from ledger.errors import StoreError, StoreLocked
 from ledger.store.sqlite_errors import LOCK_TIMEOUT, use_wal
 from projections.projection import Key, Projection, Table, Values
 from projections.store import sql
-from projections.store.protocol import PAGE, Generation, RowsRefused, State, Unready
+from projections.store.protocol import PAGE, Generation, RowsRefused, State
 from projections.store.sql import Dialect, columns_of, quoted
 from projections.work import Changes
 
@@ -50,6 +50,7 @@ class SQLiteReads:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._live: dict[str, int] | None = None  # the number of the live generation by table, once it is asked for
 
     def generations(self) -> list[Generation]:
         """The catalogue, by projection and number."""
@@ -58,15 +59,14 @@ class SQLiteReads:
 
     def row(self, table: Table[Any], key: Key, generation: int | None = None) -> Values | None:
         """The row with a key, or None."""
+        statement = _DIALECT.by_key(table, self._source(table, generation))
         with _read(table):
-            found: Values | None = self._connection.execute(
-                _DIALECT.by_key(table, _source(table, generation)), sql.key_values(key)
-            ).fetchone()
+            found: Values | None = self._connection.execute(statement, sql.key_values(key)).fetchone()
         return found
 
     def rows_of(self, table: Table[Any], keys: Sequence[str], generation: int | None = None) -> dict[str, Values]:
         """The rows with these keys, of a table whose key is one column; keys without a row are left out."""
-        start = f"SELECT {columns_of(table)} FROM {_source(table, generation)} AS r WHERE {sql.key_of(table)} IN "
+        start = f"SELECT {columns_of(table)} FROM {self._source(table, generation)} AS r WHERE {sql.key_of(table)} IN "
         rows: dict[str, Values] = {}
         with _read(table):
             for at in range(0, len(keys), _PARAMETERS):
@@ -85,9 +85,19 @@ class SQLiteReads:
         generation: int | None = None,
     ) -> list[Values]:
         """The first ``limit`` rows whose columns have these values, with a key above ``after``, by key."""
-        text, values = _DIALECT.some(table, _source(table, generation), where or {}, sql.key_values(after))
+        text, values = _DIALECT.some(table, self._source(table, generation), where or {}, sql.key_values(after))
         with _read(table):
             return self._connection.execute(text, [*values, limit]).fetchall()
+
+    def _source(self, table: Table[Any], generation: int | None) -> str:
+        """The table to read; the views are not, so that a reader is in no switch's way."""
+        if generation is None:
+            if self._live is None:
+                self._live = sql.live_numbers(self.generations())
+            generation = self._live.get(table.name)
+            if generation is None:
+                raise sql.unready(table)
+        return _source(table, generation)
 
 
 class SQLiteWrites(SQLiteReads):
@@ -96,16 +106,9 @@ class SQLiteWrites(SQLiteReads):
     def create(self, projection: Projection) -> Generation:
         """Make the tables of a further generation, empty, filling."""
         (number,) = self._connection.execute(_NEXT_NUMBER, (projection.name,)).fetchone()
-        made = Generation(
-            projection.name,
-            number,
-            projection.version,
-            projection.fingerprint(),
-            tuple(table.name for table in projection.tables),
-            "filling",
-        )
+        made = sql.beginning(projection, number)
         for table in projection.tables:
-            self._connection.execute(_DIALECT.create(table, _source(table, made.number)))
+            self._connection.execute(_DIALECT.create(table, _source(table, number)))
         line = sql.line_of(made)
         self._connection.execute(f"INSERT INTO {sql.CATALOGUE} VALUES ({_DIALECT.marks(len(line))})", line)
         return made
@@ -139,13 +142,12 @@ class SQLiteWrites(SQLiteReads):
         finally:
             self._connection.execute("RELEASE attempt")
 
-    def mark(self, generation: Generation) -> None:
-        """Set how far a generation is: its position, leaf and fault."""
-        at, leaf, fault = generation.position, generation.leaf, generation.fault or (None, None)
-        self._connection.execute(
+    def mark(self, generations: Sequence[Generation]) -> None:
+        """Set how far generations are: the position, leaf and fault of each."""
+        self._connection.executemany(
             f"UPDATE {sql.CATALOGUE} SET position = ?, leaf = ?, fault_position = ?, fault_reason = ?"
             " WHERE projection = ? AND number = ?",
-            (at, leaf, *fault, generation.projection, generation.number),
+            [(one.position, one.leaf, *(one.fault or (None, None)), one.projection, one.number) for one in generations],
         )
 
     def switch(self, projection: Projection | None, generation: Generation, *, replaced: State = "previous") -> None:
@@ -178,6 +180,7 @@ class SQLiteWrites(SQLiteReads):
             self._connection.execute(f"DROP VIEW {quoted(table_name)}")
 
     def _set_state(self, generation: Generation, state: State) -> None:
+        self._live = None
         self._connection.execute(
             f"UPDATE {sql.CATALOGUE} SET state = ? WHERE projection = ? AND number = ?", (state, *generation[:2])
         )
@@ -218,8 +221,8 @@ class SQLiteProjections:
             self._reader.close()
 
 
-def _source(table: Table[Any], generation: int | None) -> str:
-    return quoted(table.name if generation is None else sql.stored_name(table.name, generation))
+def _source(table: Table[Any], generation: int) -> str:
+    return quoted(sql.stored_name(table.name, generation))
 
 
 def _upsert(table: Table[Any], source: str) -> str:
@@ -283,9 +286,7 @@ def _read(table: Table[Any]) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         if str(error).startswith(("no such table", "no such column")):
-            raise Unready(
-                f"the projection of {table.name} is not built", advice="build it: continuity rebuild"
-            ) from error
+            raise sql.unready(table) from error
         raise StoreError(f"the rows of {table.name} can't be read: {error}", advice=_ROOM) from error
 
 

@@ -54,5 +54,6 @@ def test_every_how_to_page_is_run(repository: Path) -> None:
 def test_the_page_on_postgresql_lists_the_grants_that_init_makes(repository: Path) -> None:
     page = (repository / "docs" / "how-to" / "postgresql.md").read_text()
     (listed,) = [block for block in re.findall(r"```sql\n(.*?)```", page, re.DOTALL) if "GRANT" in block]
-    made = GRANTS.replace("{schema}", "ledger_studio").replace("{role}", "continuity_service")
+    names = {"schema": "ledger_studio", "state": "state_studio", "role": "continuity_service"}
+    made = GRANTS.format(**names)
     assert listed.split() == made.split()

@@ -9,6 +9,9 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
+from projections.store.postgres import PostgresProjections
 from projections.store.protocol import ProjectionStore
 from projections.store.sqlite import SQLiteProjections
 
@@ -18,7 +21,7 @@ class SQLitePlaces:
 
     place = "tmp_path"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, prefix: str = "") -> None:
         self.folder = folder
         self._opened: list[ProjectionStore] = []
 
@@ -48,4 +51,46 @@ class SQLitePlaces:
             store.close()
 
 
-PLACES: dict[str, Any] = {"sqlite": SQLitePlaces}
+class PostgresPlaces:
+    """Schemas in one database, their names beginning with ``prefix``."""
+
+    place = "shared_database"
+
+    def __init__(self, url: str, prefix: str = "") -> None:
+        self.url = url
+        self.prefix = prefix
+        self._opened: list[ProjectionStore] = []
+
+    def open(self, name: str) -> ProjectionStore:
+        """The store of that name, made if it isn't there; closed with all others."""
+        store = PostgresProjections(self.url, f"ledger_{self.prefix}{name}")
+        self._opened.append(store)
+        return store
+
+    def execute(self, name: str, statement: str) -> list[Any]:
+        """Run a statement on a connection that is none of the store's, and commit it."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute(f"SET search_path = state_{self.prefix}{name}")
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def tables(self, name: str) -> list[str]:
+        """The names of all tables, views and indexes but the catalogue's and those of keys."""
+        found = self.execute(
+            name,
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v', 'i')"
+            f" AND relnamespace = 'state_{self.prefix}{name}'::regnamespace ORDER BY relname COLLATE \"C\"",
+        )
+        return [
+            table
+            for (table,) in found
+            if not table.startswith(("generation", "layout")) and not table.endswith("_pkey")
+        ]
+
+    def close(self) -> None:
+        """Close the stores that were opened."""
+        for store in self._opened:
+            store.close()
+
+
+PLACES: dict[str, Any] = {"sqlite": SQLitePlaces, "postgresql": PostgresPlaces}

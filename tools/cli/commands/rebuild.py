@@ -6,9 +6,7 @@ import time
 
 import click
 
-from projections.runner import Runner
 from projections.standing import standings
-from projections.store.opening import open_projections
 from tools.cli import output
 from tools.cli.settings import Settings, pass_settings, verb
 
@@ -23,7 +21,7 @@ def rebuild(settings: Settings, names: tuple[str, ...]) -> None:
     which are kept for rollback-projections. Exit code 10 for a name there isn't.
     """
     started = time.monotonic()
-    with settings.opened() as log, Runner(log, open_projections(settings.folder)) as runner:
+    with settings.running() as (_, runner):
         with output.progress("folded", json=settings.json) as tick:
             size = runner.rebuild(names, tick)
         with runner.store.reading() as reads:

@@ -13,9 +13,7 @@ from projections import attest as attesting
 from projections.replay import Replayed
 from projections.replay import replay as run_replay
 from projections.roots import StateRoot
-from projections.runner import Runner
 from projections.slice_source import SliceSource
-from projections.store.opening import open_projections
 from tools.cli import output
 from tools.cli.commands.log import bound
 from tools.cli.commands.proofs import FILE, read_keys
@@ -33,7 +31,7 @@ def attest(settings: Settings) -> None:
     who replays the log elsewhere, can see that the same history still makes the same state. Private values take no
     part: an erasure changes no root.
     """
-    with settings.opened() as log, Runner(log, open_projections(settings.folder)) as runner:
+    with settings.running() as (log, runner):
         with output.progress("folded", json=settings.json) as tick:
             attested = attesting.attest(log, runner, tick)
         (made,) = (one for one in attesting.attestations(log, attested.position) if one.entry == attested.position)
@@ -58,7 +56,7 @@ def check_state(settings: Settings, at: str | None) -> None:
     """
     with (
         settings.opened() as log,
-        closing(open_projections(settings.folder)) as live,
+        closing(settings.projections()) as live,
         tempfile.TemporaryDirectory(prefix=".check-", dir=settings.folder) as folder,
     ):
         position = None if at is None else bound(log, at, "--at", end=True)
