@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from ledger.entry import Seal
 from ledger.lifecycle import MediaState
-from projections.models._streams import StreamRow, advance, committed, head, put_given, touch
+from projections.models._streams import StreamRow, Sum, advance, committed, head, plus, put_given, touch
 from projections.projection import Commitments, Event, Projection, Row, Table
 from projections.work import Work
 
@@ -42,7 +42,7 @@ class Media(StreamRow):
     record: Annotated[str | None, Meta(description="the id of the record that it belongs to")] = None
     retain_until: Annotated[str | None, Meta(description="the last day on which it is kept in any case")] = None
     trashed: Annotated[str | None, Meta(description="since when it is in the trash, by the ledger's clock")] = None
-    bytes: Annotated[int, Meta(description="how many bytes all of its versions have")] = 0
+    bytes: Annotated[Sum, Meta(description="how many bytes all of its versions have")] = "0"
     private: Annotated[Commitments | None, Meta(description="the private fields: `file_name`, `notes`")] = None
 
 
@@ -67,6 +67,7 @@ class Content(Row):
     sha256: Annotated[str, Meta(description="the digest of the content, in hex")]
     size: Annotated[int, Meta(description="how many bytes it has")]
     copies: Annotated[int, Meta(description="how many versions have this content and are not purged")]
+    doubled: Annotated[int, Meta(description="1 where it is kept more than once, else 0")] = 0
 
 
 class Kind(Row):
@@ -75,11 +76,11 @@ class Kind(Row):
     kind: Annotated[str, Meta(description="photo, video, audio, note, proof or document")]
     rendition: Annotated[str, Meta(description="original or proxy")]
     stored: Annotated[int, Meta(description="how many things are stored")] = 0
-    stored_bytes: Annotated[int, Meta(description="how many bytes all versions of those have")] = 0
+    stored_bytes: Annotated[Sum, Meta(description="how many bytes all versions of those have")] = "0"
     trashed: Annotated[int, Meta(description="how many things are in the trash")] = 0
-    trashed_bytes: Annotated[int, Meta(description="how many bytes all versions of those have")] = 0
+    trashed_bytes: Annotated[Sum, Meta(description="how many bytes all versions of those have")] = "0"
     purged: Annotated[int, Meta(description="how many things were purged")] = 0
-    purged_bytes: Annotated[int, Meta(description="how many bytes all versions of those had")] = 0
+    purged_bytes: Annotated[Sum, Meta(description="how many bytes all versions of those had")] = "0"
 
 
 MEDIA: Final = Table(
@@ -90,7 +91,9 @@ MEDIA: Final = Table(
     indexes=(("reservation",), ("member",), ("piece",), ("record",), ("sha256",), ("status",)),
 )
 VERSIONS: Final = Table("media_versions", Version, "Each version of the content of media.", key_length=2)
-CONTENTS: Final = Table("media_contents", Content, "Each content that is kept, and how many times.")
+CONTENTS: Final = Table(
+    "media_contents", Content, "Each content that is kept, and how many times.", indexes=(("doubled",),)
+)
 KINDS: Final = Table("media_by_kind", Kind, "The room that media take, by their kind.", key_length=2)
 PROJECTION: Final = Projection("media", version=1, tables=(MEDIA, VERSIONS, CONTENTS, KINDS))
 
@@ -126,13 +129,13 @@ def _count(work: Work, row: Media, sign: int) -> None:
     kind = work.change(KINDS, key) or work.put(KINDS, Kind(*key))
     if row.status == "stored":
         kind.stored += sign
-        kind.stored_bytes += sign * row.bytes
+        kind.stored_bytes = plus(kind.stored_bytes, sign * int(row.bytes))
     elif row.status == "trashed":
         kind.trashed += sign
-        kind.trashed_bytes += sign * row.bytes
+        kind.trashed_bytes = plus(kind.trashed_bytes, sign * int(row.bytes))
     else:
         kind.purged += sign
-        kind.purged_bytes += sign * row.bytes
+        kind.purged_bytes = plus(kind.purged_bytes, sign * int(row.bytes))
 
 
 @PROJECTION.on("media.stored")
@@ -153,11 +156,11 @@ def _stored(work: Work, event: Event, seal: Seal) -> None:
     )
     replaced = work.get(VERSIONS, (event.stream, data["version"]))
     if replaced is not None:
-        row.bytes -= replaced.size
+        row.bytes = plus(row.bytes, -replaced.size)
         if not replaced.purged:
             _keep(work, replaced, -1)
     work.put(VERSIONS, new)
-    row.bytes += new.size
+    row.bytes = plus(row.bytes, new.size)
     _keep(work, new, 1)
     _show(row, new)
     _count(work, row, 1)
@@ -194,6 +197,7 @@ def _keep(work: Work, version: Version, sign: int) -> None:
     if content is None:
         content = work.put(CONTENTS, Content(version.sha256, version.size, 0))
     content.copies += sign
+    content.doubled = int(content.copies > 1)
 
 
 def _show(row: Media, version: Version) -> None:

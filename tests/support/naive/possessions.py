@@ -34,7 +34,7 @@ def media(facts):
             "trashed": state.get("trashed"),
             "reason": [fact for fact in found if fact.moved][-1].data.get("reason"),
             **given(stored, "kind", "rendition", "captured_at", "original", "reservation", "piece", "record"),
-            "bytes": sum(fact.data["size"] for fact in versions.values()),
+            "bytes": str(sum(fact.data["size"] for fact in versions.values())),
             "private": commitments(found),
         }
         if shown is not None:
@@ -96,7 +96,8 @@ def media_contents(facts):
         told.setdefault(fact.data["sha256"], fact.data["size"])
     kept = [row["sha256"] for row in media_versions(facts) if not row["purged"]]
     for digest, size in told.items():
-        yield {"sha256": digest, "size": size, "copies": kept.count(digest)}
+        copies = kept.count(digest)
+        yield {"sha256": digest, "size": size, "copies": copies, "doubled": int(copies > 1)}
 
 
 def media_by_kind(facts):
@@ -109,7 +110,7 @@ def media_by_kind(facts):
                 one for one in rows if (one["kind"], one["rendition"], one["status"]) == (kind, rendition, status)
             ]
             row[status] = len(of_status)
-            row[f"{status}_bytes"] = sum(one["bytes"] for one in of_status)
+            row[f"{status}_bytes"] = str(sum(int(one["bytes"]) for one in of_status))
         yield row
 
 
@@ -198,7 +199,8 @@ def record_fields(facts):
 def record_contents(facts):
     keys = [(row["collection"], row["digest"]) for row in records(facts) if "digest" in row]
     for collection, digest in set(keys):
-        yield {"collection": collection, "digest": digest, "records": keys.count((collection, digest))}
+        count = keys.count((collection, digest))
+        yield {"collection": collection, "digest": digest, "records": count, "doubled": int(count > 1)}
 
 
 def collection_terms(facts):
