@@ -10,7 +10,7 @@ leaf hash of the entry before.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import cast
 
@@ -48,14 +48,20 @@ class Receipt(Struct, frozen=True, gc=False):
 Outcome = Receipt | EventError
 
 
+Within = Callable[[Writes, Batch], None]
+"""What else is done in the transaction of a request whose events were sealed, before its batch is written."""
+
+
 class Request(Struct):
     """Events to be decided in their order: all of them are sealed or none if ``atomic``, else each for itself.
 
-    One that was refused already stands here as its error, which is its outcome; an atomic request holds none.
+    One that was refused already stands here as its error, which is its outcome; an atomic request holds none. One with
+    something to do ``within`` its transaction has that for itself; what this raises refuses the request.
     """
 
     events: Sequence[Prepared | EventError]
     atomic: bool
+    within: Within | None = None
 
 
 Result = list[Outcome] | EventError
@@ -208,16 +214,20 @@ class Flush:
 
     def _seal_disclosures(self) -> None:
         """Encrypt the disclosures of all sealed events, under keys that exist or are made with this batch."""
-        private = [(row, event) for row, event in zip(self.batch.rows, self._sealed, strict=True) if event.disclosures]
+        private = [
+            (row[0], event) for row, event in zip(self.batch.rows, self._sealed, strict=True) if event.disclosures
+        ]
+        first: dict[Pair, int] = {}
+        for position, event in private:
+            first.setdefault((event.member or "", event.stream), position)
         # A stream that begins here has no key yet, so only the others are looked for.
-        pairs: set[Pair] = {(event.member or "", event.stream) for _, event in private}
         begun = {row.stream for row in self.batch.rows if row.version == 1}
-        keys = self._keys.load(self._writes, {pair for pair in pairs if pair[1] not in begun})
-        for row, event in private:
-            pair = (event.member or "", event.stream)
-            if (key := keys.get(pair)) is None:
-                key, wrapped = self._keys.create(pair, self._epoch, row.position)
-                keys[pair] = key
-                self.batch.keys.append(wrapped)
+        keys = self._keys.load(self._writes, [pair for pair in first if pair[1] not in begun])
+        missing = {pair: position for pair, position in first.items() if pair not in keys}
+        made, self.batch.keys = self._keys.create(missing, self._epoch)
+        keys |= made
+        nonces = privacy.drawn(privacy.NONCE_SIZE, len(private))
+        for position, event in private:
             bound_to = privacy.associated(self._origin, event.source, event.id, event.names)
-            self.batch.disclosures.append((row.position, privacy.seal(key, event.disclosures, bound_to)))
+            sealed = privacy.seal(keys[event.member or "", event.stream], event.disclosures, bound_to, next(nonces))
+            self.batch.disclosures.append((position, sealed))

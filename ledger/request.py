@@ -26,7 +26,7 @@ PIECE = 128
 def prepare_all(events: Sequence[bytes | msgspec.Raw], credential: Credential, turn: Turn, *, atomic: bool) -> Request:
     """Each event prepared, or its error; raises the first error when the request is atomic."""
     prepared: list[Prepared | EventError] = []
-    salts = privacy.salts(min(len(events), PIECE))
+    salts = privacy.drawn(privacy.SALT_SIZE, min(len(events), PIECE))
     for start in range(0, len(events), PIECE):
         with turn.preparing() if len(events) >= LARGE else nullcontext():
             for index, raw in enumerate(events[start : start + PIECE], start):

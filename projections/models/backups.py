@@ -143,7 +143,7 @@ BACKUPS: Final = Table(
     Backup,
     "Each backup as it stands.",
     by_stream=True,
-    indexes=(("vault", "status"), ("status",), ("parent",)),
+    indexes=(("vault",), ("status",), ("parent",)),
 )
 FAILURES: Final = Table("backup_failures", Failure, "Each attempt at a backup that failed.", key_length=2)
 VAULTS: Final = Table("vaults", Vault, "How far each vault is.")
