@@ -19,14 +19,11 @@ from msgspec import Struct
 from ledger import entry as entries
 from ledger import lifecycle, privacy
 from ledger.datakeys import DataKeys, Pair
-from ledger.entry import NO_PREVIOUS
+from ledger.entry import LEDGER_STREAM, NO_PREVIOUS
 from ledger.errors import EventError, IdConflict, LifecycleRefused, VersionConflict
 from ledger.event import Prepared, difference
 from ledger.heads import Heads, StreamHead
 from ledger.store.protocol import Batch, Head, NewRow, Selection, Writes
-
-LEDGER_STREAM = "ledger:main"
-"""The stream of the ledger's own events; position 0 is its first."""
 
 
 class Receipt(Struct, frozen=True, gc=False):
