@@ -7,7 +7,7 @@ hashes, encrypts or judges them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -98,6 +98,10 @@ class Reads(Protocol):
 
     def rows(self, selection: Selection, limit: int = PAGE) -> list[Row]:
         """The first ``limit`` rows of a selection, by position."""
+        ...
+
+    def columns(self, first: int, count: int) -> tuple[Sequence[int], Sequence[bytes]]:
+        """The positions and entries there are at ``count`` positions from ``first``, in order: for long scans."""
         ...
 
     def tile(self, level: int, index: int) -> bytes:
@@ -204,6 +208,10 @@ class Store(Protocol):
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
         """A subscription to entries with a notification id (position + 1) above ``gt``; it misses none."""
+        ...
+
+    def opener(self) -> Callable[[], Store]:
+        """What opens this store once more, in any process: it can be pickled. Called, it raises ``StoreError``."""
         ...
 
     def close(self) -> None:
