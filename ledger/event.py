@@ -98,8 +98,8 @@ class Prepared(Struct, gc=False):
     """A checked event, encoded and committed once, ready to be sealed. ``body`` is the event's canonical bytes.
 
     ``names`` and ``disclosures`` are those of the ``private`` values, by name. ``lifecycle_data`` is what the lifecycle
-    reads of it; ``actor_given`` and ``role_given`` say whether the caller named them; ``reads_private`` that its
-    credential may read what others posted.
+    reads of it, ``heeds`` the other stream that it looks at. ``actor_given`` and ``role_given`` say whether the caller
+    named them; ``reads_private`` that its credential may read what others posted.
     """
 
     type: catalog.EventType
@@ -115,6 +115,7 @@ class Prepared(Struct, gc=False):
     names: Sequence[str]
     disclosures: Sequence[bytes]
     lifecycle_data: dict[str, Any]
+    heeds: str | None
     actor_given: bool
     role_given: bool
     by: str
@@ -278,6 +279,7 @@ def _prepared(
             f"the event takes {len(body):,} bytes, of at most {MAX_ENTRY:,} with its seal",
             advice="store large content elsewhere and record its digest and place",
         )
+    lifecycle_data = orjson.loads(public) if kind.reads_data else _NOTHING
     return Prepared(  # by place: by name it takes twice the time
         kind,
         cloud.id,
@@ -291,7 +293,8 @@ def _prepared(
         private,
         tuple([one.name for one in committed]) if committed else (),
         [one.disclosure for one in committed] if committed else (),
-        orjson.loads(public) if kind.reads_data else _NOTHING,
+        lifecycle_data,
+        kind.heeds(lifecycle_data) if kind.heeds is not None else None,
         cloud.actor is not UNSET,
         cloud.actorrole is not UNSET,
         credential.id,

@@ -10,7 +10,7 @@ leaf hash of the entry before.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import cast
 
@@ -92,7 +92,9 @@ class Flush:
         self._known = self._writes.find_ids([(event.source, event.id) for event in events])
         self._heads.load(
             self._writes,
-            {event.stream for event in events} | {LEDGER_STREAM},
+            {event.stream for event in events}
+            | {LEDGER_STREAM}
+            | {event.heeds for event in events if event.heeds is not None},
             {event.member for event in events if event.member is not None},
         )
         self.results = [self._decide(request) for request in requests]
@@ -137,7 +139,7 @@ class Flush:
                     receipts.append(self._repeat(event, first))
                     continue
                 head = moved.get(stream) or streams[stream]
-                state, version = self._next_state(event, head, moved[LEDGER_STREAM]), head.version + 1
+                state, version = self._next_state(event, head, moved), head.version + 1
                 member_version = None if member is None else (counted.get(member) or members[member]) + 1
                 entry = entries.build(event.body, event.by, member_version, position, prev, recorded, version)
                 leaf = sha256(b"\x00" + entry).digest()
@@ -162,12 +164,12 @@ class Flush:
         self._prev = prev
         return receipts
 
-    def _next_state(self, event: Prepared, head: StreamHead, ledger: StreamHead) -> lifecycle.State:
+    def _next_state(self, event: Prepared, head: StreamHead, moved: Mapping[str, StreamHead]) -> lifecycle.State:
         """The state of the event's stream after it. Raises ``VersionConflict``, ``LifecycleRefused``."""
         if event.expected_version is not None and event.expected_version != head.version:
             raise VersionConflict(event.expected_version, head.version)
         kind = event.type
-        if event.stream != LEDGER_STREAM and lifecycle.is_frozen(ledger.state):
+        if event.stream != LEDGER_STREAM and lifecycle.is_frozen(moved[LEDGER_STREAM].state):
             raise LifecycleRefused(
                 f"the ledger is frozen, so {kind.name} is refused",
                 state="frozen",
@@ -175,6 +177,9 @@ class Flush:
                 advice="an owner or admin posts ledger.thawed on ledger:main first",
             )
         step = lifecycle.Step(kind.name, event.actor_role, event.forced, self._recorded, event.lifecycle_data)
+        if event.heeds is not None:
+            heeded = moved.get(event.heeds) or self._heads.streams[event.heeds]
+            lifecycle.heed(kind.kind, head.state, step, heeded.state)
         return lifecycle.advance(kind.kind, head.state, step)
 
     def _repeat(self, event: Prepared, position: int) -> Receipt:

@@ -101,8 +101,7 @@ class Statements:
         )
         self.erase_disclosures = on("DELETE FROM {s}.disclosures WHERE position = ANY(%s)")
         self.erase_data_keys = on(
-            "DELETE FROM {s}.data_keys USING unnest(%s::text[], %s::text[]) AS gone (member, stream)"
-            " WHERE data_keys.stream = gone.stream AND data_keys.member = gone.member"
+            "DELETE FROM {s}.data_keys WHERE (member, stream) IN (SELECT * FROM unnest(%s::text[], %s::text[]))"
         )
         self.insert_data_keys = on(
             f"INSERT INTO {{s}}.data_keys ({_KEY_COLUMNS}) SELECT * FROM unnest({_arrays(_KEY_TYPES)})"  # noqa: S608

@@ -24,14 +24,14 @@ class Follower(ABC):
         self._closed = threading.Event()
 
     def add(self, subscription: WokenSubscription) -> None:
-        """Wake this subscription from now on; once closed, end it."""
+        """Wake this subscription from now on; if the store is closed already, end it, since nobody else will."""
         with self._lock:
             self._subscriptions.add(subscription)
             closed = self._closed.is_set()
             if self._thread is None and not closed:
                 self._thread = threading.Thread(target=self._watch, name="ledger-follower", daemon=True)
                 self._thread.start()
-        if closed:  # while it was made; nobody would ever wake it
+        if closed:
             subscription.stop()
 
     def remove(self, subscription: WokenSubscription) -> None:

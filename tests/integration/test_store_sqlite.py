@@ -300,12 +300,12 @@ def read(log, how):
     except LedgerError:
         pass
 
-for attempt in range(12):
+for attempt in range(24):
     log = Log.open(Path(sys.argv[1]), "studio")
     threads = [threading.Thread(target=read, args=(log, sys.argv[2])) for _ in range(4)]
     for thread in threads:
         thread.start()
-    time.sleep(0.03)
+    time.sleep(0.03 if attempt % 2 else 0)  # while they read, and while they begin to
     log.close()
     for thread in threads:
         thread.join(10)
