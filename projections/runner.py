@@ -205,8 +205,9 @@ class Runner:
         """Fold entries into parts that stand just before them; write rows and marks."""
         if not entries.read:
             return
-        streams = streams_of(entries.read)
-        for part in parts:
+        by_stream = [part for part in parts if part.work.prefetches]
+        streams = streams_of(entries.read) if by_stream else {}
+        for part in by_stream:
             part.work.prefetch(streams, _Loader(writes, part.generation).many)
         failed = {id(failure.part) for failure in fold(parts, entries.read)}
         for part in parts:
