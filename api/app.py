@@ -72,7 +72,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.readers = Threads(READERS, READERS // 2)
     app.state.posters = Threads(POSTERS, POSTERS // 2)
     app.state.room = Room(max(settings.body_memory, 2 * settings.body_limit))
-    ledgers = Ledgers(settings.data, journal.alarm, settings.store)
+    ledgers = Ledgers(settings.data, journal.alarm, settings.store, accept_clock=settings.accept_clock)
     app.state.ledgers = ledgers
     thresholds = gc.get_threshold()
     gc.collect()

@@ -38,6 +38,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     refused as busy. One ledger by itself uses half."""
     wait_seconds: Annotated[float, Meta(ge=0, le=60)] = 5.0
     """Seconds that a read with ``min_position`` waits for that position."""
+    accept_clock: bool = False
+    """An owner's word that logs far ahead of this machine's clock are right; without it they take no events."""
     access_log: Literal["all", "faults", "none"] = "all"
     """Which requests are logged: all, those answered with 400 or above, or none. Faults of ours always are."""
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -40,6 +41,8 @@ MAX_QUEUED_BYTES = 32 * 1024 * 1024
 CLOCK_ALARM = 5_000_000
 CLOCK_LIMIT = 300_000_000
 """Microseconds that the log may be ahead of the clock: the first raises an alarm, the second stops appends."""
+ALARM_SECONDS = 60.0
+"""How often the alarm is raised while a clock stays behind."""
 
 SWITCH_SECONDS = 0.00005
 """How long a thread of this process may keep the interpreter from another once there is a writer."""
@@ -84,6 +87,7 @@ class Writer:
         self._committed = committed
         # Owned by the thread that flushes: the head that we last saw, and what we know of the log up to it.
         self._head: Head | None = None
+        self._alarmed: float | None = None  # when a clock that is behind was last told of
         self._known = False  # whether the edge and the heads are those of `_head`
         self._heads = Heads()
         self._edge = Edge()
@@ -273,9 +277,12 @@ class Writer:
         if ahead > CLOCK_LIMIT and not self._accept_clock:
             raise ReadOnly(
                 f"its last entry was recorded at {head.recorded}, {ahead / 1e6:,.0f} s ahead of this machine's clock",
-                advice="set the clock right; if the log is right, an owner appends with --accept-clock",
+                advice="set the clock right; if the log is right, an owner appends with --accept-clock, "
+                "and serves with CONTINUITY_ACCEPT_CLOCK=true until the clock has caught up",
             )
-        if ahead > CLOCK_ALARM:
+        told = self._alarmed
+        if ahead > CLOCK_ALARM and (told is None or time.monotonic() - told > ALARM_SECONDS):
+            self._alarmed = time.monotonic()
             self._alarm(f"the clock is {ahead / 1e6:,.1f} s behind the last entry")
         return head.recorded
 

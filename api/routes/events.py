@@ -27,6 +27,7 @@ from api.security import POSTING, READING, Access, admit
 from api.settings import Settings
 from ledger.errors import EventError
 from ledger.flush import Outcome, Receipt
+from ledger.redaction import Redacted
 
 INLINE_BYTES = bodies.UNCOUNTED
 """Bodies up to this are checked on the event loop: that takes less time than handing them to a thread would."""
@@ -131,7 +132,7 @@ async def get_entry(request: Request) -> Response:
     await reading.reach(request, access.log, query.min_position)
     row = await reading.in_thread(request, reading.read_row, access, position)
     headers = {"Vary": "Accept"}
-    values: dict[str, Any] | None = None
+    values: Redacted | None = None
     if query.disclose:
         (values,) = await reading.in_thread(request, reading.disclose, access, [row])
     else:

@@ -34,7 +34,7 @@ class Export(StreamRow):
     last_position: Annotated[int | None, Meta(description="the position of the last")] = None
     tree_size: Annotated[int | None, Meta(description="how many entries the log held when it was made")] = None
     root: Annotated[str | None, Meta(description="the root of the tree at that size, in hex")] = None
-    withheld: Annotated[int | None, Meta(description="how many private values were left out")] = None
+    values_withheld: Annotated[int | None, Meta(description="how many private values were left out")] = None
     tables: Annotated[
         Json | None, Meta(description="how many rows of which table are in it: a list of `table` and `rows`")
     ] = None
@@ -94,7 +94,7 @@ _EXPORTED: Final = (
     "scope",
     "size",
     "tree_size",
-    "withheld",
+    "values_withheld",
 )
 _APPLIED: Final = (
     "added",

@@ -27,7 +27,7 @@ class Media(StreamRow):
     status: Annotated[str, Meta(description="stored, trashed or purged")]
     content_version: Annotated[int, Meta(description="the version of the content that is the current one")]
     versions: Annotated[int, Meta(description="the newest version of the content that there is")]
-    reason: Annotated[str | None, Meta(description="why the status is so: the reason of the last change")] = None
+    reason: Annotated[str | None, Meta(description="why it stands so: the reason of the last change")] = None
     kind: Annotated[str | None, Meta(description="photo, video, audio, note, proof or document")] = None
     rendition: Annotated[str | None, Meta(description="original or proxy")] = None
     media_type: Annotated[str | None, Meta(description="the media type, such as image/jpeg")] = None
@@ -110,7 +110,7 @@ def _moved(work: Work, event: Event, seal: Seal) -> Media:
         row = work.put(MEDIA, Media(*head(event, seal), after.status, after.media_version, after.latest))
     else:
         touch(row, event, seal)
-    if before is None or after.status != before.status:
+    if after != before:
         row.reason = event.data.get("reason")
     row.status, row.content_version, row.versions = after.status, after.media_version, after.latest
     row.retain_until, row.trashed = after.retain_until, after.trashed
@@ -152,9 +152,10 @@ def _stored(work: Work, event: Event, seal: Seal) -> None:
         event.time,
     )
     replaced = work.get(VERSIONS, (event.stream, data["version"]))
-    if replaced is not None and not replaced.purged:
+    if replaced is not None:
         row.bytes -= replaced.size
-        _keep(work, replaced, -1)
+        if not replaced.purged:
+            _keep(work, replaced, -1)
     work.put(VERSIONS, new)
     row.bytes += new.size
     _keep(work, new, 1)

@@ -145,7 +145,7 @@ def _moved(work: Work, event: Event, seal: Seal) -> Record:
         _count(work, row, -1)
         touch(row, event, seal)
         row.collection = event.data["collection"]
-    if before is None or after.status != before.status:
+    if after != before:
         row.reason = event.data.get("reason")
     row.status, row.trashed = after.status, after.trashed
     return row

@@ -19,7 +19,7 @@ from ledger import lifecycle
 from ledger.entry import Seal
 from ledger.lifecycle import ReservationState, Step
 from projections.models._streams import StreamRow, as_json, committed, head, put_given, touch
-from projections.projection import Commitments, Event, Json, Projection, Row, Table
+from projections.projection import Commitments, Event, Json, Projection, Row, Table, types_of
 from projections.work import Work
 
 
@@ -70,6 +70,13 @@ class Reservation(StreamRow):
     penalty_points: Annotated[int | None, Meta(description="penalty points for the queue, added up")] = None
     boost: Annotated[int | None, Meta(description="places moved up in the queue by the last override")] = None
     boost_expires: Annotated[str | None, Meta(description="until when that override holds")] = None
+    storage: Annotated[
+        str | None, Meta(description="the id of the shelf storage that was told of last; how it stands, `storage` says")
+    ] = None
+    storage_action: Annotated[str | None, Meta(description="what happened there last: billed, reminder_sent…")] = None
+    storage_time: Annotated[str | None, Meta(description="when that happened, as the event says")] = None
+    ready_at: Annotated[str | None, Meta(description="the moment that all of shelf storage is counted from")] = None
+    days_billed: Annotated[int | None, Meta(description="full days of shelf storage billed so far")] = None
     private: Annotated[Commitments | None, Meta(description="the private fields, such as `notes`")] = None
 
 
@@ -288,3 +295,16 @@ def _fairness_recorded(work: Work, event: Event, seal: Seal) -> None:
             committed(None, event, seal),
         ),
     )
+
+
+@PROJECTION.on(*types_of("storage"))
+def _shelved(work: Work, event: Event, seal: Seal) -> None:
+    """Shelf storage is a stream of its own; one of a reservation that has not begun has no row to show in."""
+    data = event.data
+    row = work.change(RESERVATIONS, f"reservation:{data['reservation']}")
+    if row is None:
+        return
+    row.storage = event.stream.partition(":")[2]
+    row.storage_action = event.type.partition(".")[2]
+    row.storage_time = event.time
+    put_given(row, data, "ready_at", "days_billed")

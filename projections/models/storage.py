@@ -145,10 +145,7 @@ def _ready(work: Work, event: Event, seal: Seal) -> None:
     put_given(row, data, "half_shelves", "station", "ready_at", "grace_ends")
     if "pieces" in data:
         row.pieces = as_json(data["pieces"])
-    row.terms_version = terms.version_for(
-        work, TERMS, _POLICY, data.get("policy_version"), terms.day_of(data["ready_at"])
-    )
-    _follow(work, row, None)
+    _follow(work, row, event)
 
 
 @PROJECTION.on("storage.prepaid")
@@ -156,7 +153,7 @@ def _prepaid(work: Work, event: Event, seal: Seal) -> None:
     row, data = _moved(work, event, seal), event.data
     row.covered_until = data["covered_until"]
     row.prepaid = _added(row, row.prepaid, data)
-    _follow(work, row, data.get("policy_version"))
+    _follow(work, row, event)
 
 
 @PROJECTION.on("storage.reminder_sent")
@@ -164,7 +161,7 @@ def _reminded(work: Work, event: Event, seal: Seal) -> None:
     row, data = _moved(work, event, seal), event.data
     row.reminders = max(row.reminders, data["reminder"])
     row.reminded = event.time
-    _follow(work, row, data.get("policy_version"))
+    _follow(work, row, event)
 
 
 @PROJECTION.on("storage.reminder_failed")
@@ -172,13 +169,14 @@ def _reminder_failed(work: Work, event: Event, seal: Seal) -> None:
     row = _moved(work, event, seal)
     row.reminder_failures += 1
     row.reminder_failed = event.time
+    _follow(work, row, event)
 
 
 @PROJECTION.on("storage.hold_started")
 def _hold_started(work: Work, event: Event, seal: Seal) -> None:
     row, data = _moved(work, event, seal), event.data
     row.billing_from = data["billing_from"]
-    _follow(work, row, data.get("policy_version"))
+    _follow(work, row, event)
 
 
 @PROJECTION.on("storage.billed")
@@ -188,13 +186,14 @@ def _billed(work: Work, event: Event, seal: Seal) -> None:
     row.days_billed = data["days_billed"]
     row.billed_to = data["last_day"]
     row.billed = _added(row, row.billed, data)
-    _follow(work, row, data.get("policy_version"))
+    _follow(work, row, event)
 
 
 @PROJECTION.on("storage.pickup_missed")
 def _pickup_missed(work: Work, event: Event, seal: Seal) -> None:
     row = _moved(work, event, seal)
     row.misses = event.data.get("misses", row.misses + 1)
+    _follow(work, row, event)
 
 
 @PROJECTION.on("storage.picked_up", "storage.reclaimed")
@@ -202,7 +201,7 @@ def _ended(work: Work, event: Event, seal: Seal) -> None:
     row = _moved(work, event, seal)
     row.ended = event.time
     put_given(row, event.data, "disposition")
-    _follow(work, row, event.data.get("policy_version"))
+    _follow(work, row, event)
 
 
 def _moved(work: Work, event: Event, seal: Seal) -> Storage:
@@ -266,9 +265,10 @@ def _added(row: Storage, before: str | None, data: dict[str, Any]) -> str | None
 # --- What falls due when ---------------------------------------------------------------------------------------------
 
 
-def _follow(work: Work, row: Storage, said: int | None) -> None:
+def _follow(work: Work, row: Storage, event: Event) -> None:
     """Reckon the due times anew; by other terms than before, if the event says that it follows others."""
-    if said is not None and row.ready_at is not None:
+    said: int | None = event.data.get("policy_version")
+    if row.ready_at is not None and (said is not None or event.type == "storage.ready_for_pickup"):
         row.terms_version = terms.version_for(work, TERMS, _POLICY, said, terms.day_of(row.ready_at))
     known = terms.terms_of(work, TERMS, _POLICY, row.terms_version)
     live = row.status in _LIVE

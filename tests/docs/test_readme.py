@@ -19,6 +19,8 @@ continuity append examples/studio-week.ndjson 2>/dev/null
 HOW_TO = ("audit", "check-a-proof", "look-back", "post-events", "witnesses")
 FOR_SERVERS = ("postgresql", "scale-out")
 """Pages about servers of the reader's own."""
+FOR_BUILDERS = ("test-faults",)
+"""Pages about the tests themselves."""
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +50,11 @@ def test_the_how_to_page_runs_and_shows_what_it_says(name: str, repository: Path
 
 
 def test_every_how_to_page_is_run(repository: Path) -> None:
-    assert {path.stem for path in (repository / "docs" / "how-to").glob("*.md")} == {*HOW_TO, *FOR_SERVERS}
+    assert {path.stem for path in (repository / "docs" / "how-to").glob("*.md")} == {
+        *HOW_TO,
+        *FOR_SERVERS,
+        *FOR_BUILDERS,
+    }
 
 
 def test_the_page_on_postgresql_lists_the_grants_that_init_makes(repository: Path) -> None:
