@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ledger.errors import NotFound, StoreError
-from ledger.keys import sync_folder
+from ledger.private_files import sync_folder
 from ledger.store.protocol import PAGE, Head, Row, Selection
 from projections.entries import Source
 from projections.models import READ_MODELS

@@ -67,6 +67,7 @@ class Content(Row):
     sha256: Annotated[str, Meta(description="the digest of the content, in hex")]
     size: Annotated[int, Meta(description="how many bytes it has")]
     copies: Annotated[int, Meta(description="how many versions have this content and are not purged")]
+    doubled: Annotated[int, Meta(description="1 where it is kept more than once, else 0")] = 0
 
 
 class Kind(Row):
@@ -90,7 +91,9 @@ MEDIA: Final = Table(
     indexes=(("reservation",), ("member",), ("piece",), ("record",), ("sha256",), ("status",)),
 )
 VERSIONS: Final = Table("media_versions", Version, "Each version of the content of media.", key_length=2)
-CONTENTS: Final = Table("media_contents", Content, "Each content that is kept, and how many times.")
+CONTENTS: Final = Table(
+    "media_contents", Content, "Each content that is kept, and how many times.", indexes=(("doubled",),)
+)
 KINDS: Final = Table("media_by_kind", Kind, "The room that media take, by their kind.", key_length=2)
 PROJECTION: Final = Projection("media", version=1, tables=(MEDIA, VERSIONS, CONTENTS, KINDS))
 
@@ -194,6 +197,7 @@ def _keep(work: Work, version: Version, sign: int) -> None:
     if content is None:
         content = work.put(CONTENTS, Content(version.sha256, version.size, 0))
     content.copies += sign
+    content.doubled = int(content.copies > 1)
 
 
 def _show(row: Media, version: Version) -> None:

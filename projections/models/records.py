@@ -75,6 +75,7 @@ class Contents(Row):
     collection: Annotated[str, Meta(description="the collection")]
     digest: Annotated[str, Meta(description="the SHA-256 of the public fields, as in `records`")]
     records: Annotated[int, Meta(description="how many records, in use or trashed, have exactly these")]
+    doubled: Annotated[int, Meta(description="1 where there are several, else 0")] = 0
 
 
 RECORDS: Final = Table(
@@ -94,7 +95,11 @@ RELATIONS: Final = Table(
 COLLECTIONS: Final = Table("collections", Counts, "How many records there are of each collection.")
 FIELDS: Final = Table("record_fields", Field, "How many records were ever given each field.", key_length=2)
 CONTENTS: Final = Table(
-    "record_contents", Contents, "How many records have the same public fields, if they have any.", key_length=2
+    "record_contents",
+    Contents,
+    "How many records have the same public fields, if they have any.",
+    key_length=2,
+    indexes=(("doubled",),),
 )
 TERMS: Final = terms.terms_table("collection_terms", "collections")
 PROJECTION: Final = Projection("records", version=1, tables=(RECORDS, RELATIONS, COLLECTIONS, FIELDS, CONTENTS, TERMS))
@@ -168,6 +173,7 @@ def _count(work: Work, row: Record, sign: int) -> None:
     key = (row.collection, row.digest)
     contents = work.change(CONTENTS, key) or work.put(CONTENTS, Contents(*key, 0))
     contents.records += sign
+    contents.doubled = int(contents.records > 1)
     if contents.records == 0:
         work.remove(CONTENTS, key)
 

@@ -210,6 +210,7 @@ def test_reading_appends_nothing(week: Run) -> None:
         "show reservation:R-2101",
         "consistency 1 41",
         "rebuild",
+        "query reservations",
         "log --jsonl",
         "log",
     ):

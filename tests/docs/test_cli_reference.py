@@ -52,6 +52,7 @@ def test_the_documents_have_the_fields_that_it_names(
     lines = (
         "log",
         "show reservation:R-2101",
+        "query reservations",
         "rebuild",
         "audit",
         "checkpoint",

@@ -12,8 +12,8 @@ import pytest
 
 from ledger.errors import NotFound, StoreError
 from ledger.log import Log
-from projections import queries
 from projections.models import READ_MODELS
+from projections.queries import questions as queries
 from projections.runner import Runner
 from projections.store.protocol import Unready
 from projections.store.sqlite import SQLiteProjections

@@ -9,7 +9,7 @@ import pytest
 from ledger.errors import NotFound
 from ledger.log import Log
 from ledger.store.protocol import Selection
-from projections import queries
+from projections.queries import questions as queries
 from projections.runner import Runner
 from projections.show import show
 from projections.store.sqlite import SQLiteProjections

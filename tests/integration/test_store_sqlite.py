@@ -363,7 +363,7 @@ def test_no_file_of_a_ledger_is_readable_by_others(tmp_path):
     with new_log(tmp_path) as log:
         log.append([requested()])
         assert log.page(Selection(stream="reservation:R-1"))
-        with Runner(log, open_projections(tmp_path / "studio")) as runner:
+        with Runner(log, open_projections(None, "studio", tmp_path / "studio")) as runner:
             runner.catch_up()
         files = [path for path in (tmp_path / "studio").rglob("*") if path.is_file()]
         assert {path.name for path in files} >= {"ledger.db", "ledger.db-wal", "index.db", "projections.db"}

@@ -101,3 +101,10 @@ def named(table: Table[Any], values: Values) -> dict[str, Any]:
         for column, value in zip(table.columns, values, strict=True)
         if value is not None
     }
+
+
+def rows_of(*events: bytes, models: Sequence[Projection] = READ_MODELS) -> Rows:
+    """The rows after these CloudEvents, all that a new ledger holds."""
+    rows = Rows(models)
+    rows.fold(sealed(events))
+    return rows

@@ -36,6 +36,7 @@ DOCUMENTS: dict[str, str] = {
     "append": "accepted, duplicates, rejected, size, root, seconds",
     "log": "events",
     "show": "stream, kind, version, position, recorded, …",
+    "query": "table, position, rows",
     "rebuild": "projections, size, seconds",
     "audit": "ok, size, root, entries_per_second, first_fault",
     "checkpoint": "origin, size, root, note",
@@ -64,6 +65,7 @@ _DETAILS = {
     "append": "The first three add up to the events of the input.",
     "audit": "The fault is null, or has position, kind and detail.",
     "log": "CloudEvents; with `--jsonl` one a line.",
+    "query": "Each row by column name, and `disclosed`: private values by name, where there are any.",
     "rebuild": "Each projection has name, version, generation, position, lag, state and fault.",
     "show": "Then status and stage where there are any, the fields, and `withheld`: private values that are gone.",
 }

@@ -96,7 +96,8 @@ def media_contents(facts):
         told.setdefault(fact.data["sha256"], fact.data["size"])
     kept = [row["sha256"] for row in media_versions(facts) if not row["purged"]]
     for digest, size in told.items():
-        yield {"sha256": digest, "size": size, "copies": kept.count(digest)}
+        copies = kept.count(digest)
+        yield {"sha256": digest, "size": size, "copies": copies, "doubled": int(copies > 1)}
 
 
 def media_by_kind(facts):
@@ -198,7 +199,8 @@ def record_fields(facts):
 def record_contents(facts):
     keys = [(row["collection"], row["digest"]) for row in records(facts) if "digest" in row]
     for collection, digest in set(keys):
-        yield {"collection": collection, "digest": digest, "records": keys.count((collection, digest))}
+        count = keys.count((collection, digest))
+        yield {"collection": collection, "digest": digest, "records": count, "doubled": int(count > 1)}
 
 
 def collection_terms(facts):
