@@ -20,6 +20,7 @@ from api.negotiation import CLOUDEVENT, CLOUDEVENT_BATCH, JSON, NDJSON, OCTETS, 
 from ledger import catalog, errors
 from ledger.flush import Receipt
 from ledger.tiles import InvalidPath
+from projections.store.protocol import Unready
 
 API_VERSION = "1"
 Schema = dict[str, Any]
@@ -120,6 +121,11 @@ def _operations() -> list[_Operation]:
             "get", f"{_LEDGER}/reservations/{{id}}", "getReservation", "Where a reservation stands, or stood",
             queries.ReservationQuery, {"200": _answer("Its state.", {JSON: _ref("State")})},
             (errors.NotFound, problems.NotReached),
+        ),
+        _Operation(
+            "get", f"{_LEDGER}/projections", "getProjections", "Where the projections stand", queries.ProjectionsQuery,
+            {"200": _answer("A standing for each generation.", {JSON: _ref("Projections")})},
+            (problems.NotReached, Unready),
         ),
         _open("/healthz", "getHealth", "The process answers", "ok"),
         _open("/readyz", "getReadiness", "The stores answer", "ready"),
@@ -248,6 +254,8 @@ def _schemas() -> dict[str, Schema]:
             next={"type": ["string", "null"], "description": "cursor of the next page; null at the end"},
         ),
         "Consistency": _object(old=sized, new=sized, proof={"type": "array", "items": _HASH}),
+        "Projections": _object(size=position, projections={"type": "array", "items": _ref("Standing")}),
+        "Standing": _standing_schema(),
         "State": {
             **_object(stream={"type": "string"}, kind={"type": "string"}, version=position, position=position),
             "additionalProperties": True,
@@ -255,6 +263,21 @@ def _schemas() -> dict[str, Schema]:
         "Problem": _problem_schema(),
     }
     return schemas
+
+
+def _standing_schema() -> Schema:
+    place: Schema = {"type": "integer", "minimum": -1, "description": "of the last entry folded; -1 for none"}
+    states = ["live", "outdated", "filling", "stopped", "previous", "withdrawn", "missing"]
+    fault = _object(position={"type": "integer", "minimum": 0}, reason={"type": "string"})
+    return _object(
+        name={"type": "string"},
+        version={"type": "integer", "minimum": 1, "description": "of the code that made it"},
+        generation={"type": ["integer", "null"], "description": "null where there is none that is live"},
+        position=place,
+        lag={"type": "integer", "minimum": 0, "description": "entries of the log that are not folded yet"},
+        state={"enum": states},
+        fault={"anyOf": [fault, {"type": "null"}], "description": "the event that can't be folded, and why"},
+    )
 
 
 def _problem_schema() -> Schema:

@@ -92,6 +92,22 @@ class ReservationQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     min_position: MinPosition | None = None
 
 
+class ProjectionsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parameters of showing where projections stand."""
+
+    min_position: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=MAX_INTEGER,
+                description="answer only when all projections that go on hold this position; waits a few seconds",
+            ),
+        ]
+        | None
+    ) = None
+
+
 class NoQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """No parameters."""
 

@@ -89,13 +89,18 @@ class Runner:
 
     # --- Bringing up -------------------------------------------------------------------------------------------------
 
-    def prepare(self) -> None:
-        """See that there is a generation of this code for each projection; those that are missing wait to be filled."""
+    def prepare(self) -> bool:
+        """See that there is a generation of this code for each projection; those that are missing wait to be filled.
+
+        Returns whether there was anything to do.
+        """
         with self.store.reading() as reads:
             found = reads.generations()
-        if generations.unsettled(self.projections, found, self._holds):
-            with self.store.writing() as writes:
-                generations.settle(writes, self.projections, self._holds)
+        if not generations.unsettled(self.projections, found, self._holds):
+            return False
+        with self.store.writing() as writes:
+            generations.settle(writes, self.projections, self._holds)
+        return True
 
     def catch_up(self, progress: Progress | None = None) -> int:
         """Fold all entries that the log held when this was called, into live generations and those being filled.
@@ -205,8 +210,9 @@ class Runner:
         """Fold entries into parts that stand just before them; write rows and marks."""
         if not entries.read:
             return
-        streams = streams_of(entries.read)
-        for part in parts:
+        by_stream = [part for part in parts if part.work.prefetches]
+        streams = streams_of(entries.read) if by_stream else {}
+        for part in by_stream:
             part.work.prefetch(streams, _Loader(writes, part.generation).many)
         failed = {id(failure.part) for failure in fold(parts, entries.read)}
         for part in parts:

@@ -15,6 +15,7 @@ from eventsourcing.persistence import ApplicationRecorder, Subscription
 from msgspec import Struct, field
 
 from ledger.entry import Entry, decode
+from ledger.store.subscription import Watch
 from ledger.tiles import Tile
 
 PAGE = 1_000
@@ -204,6 +205,10 @@ class Store(Protocol):
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
         """A subscription to entries with a notification id (position + 1) above ``gt``; it misses none."""
+        ...
+
+    def watch(self) -> Watch:
+        """Something that is woken at each commit, from any process. It may be woken for nothing."""
         ...
 
     def close(self) -> None:

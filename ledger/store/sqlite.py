@@ -31,7 +31,7 @@ from ledger.store.sqlite_pool import ReadingPool
 from ledger.store.sqlite_subscription import FileFollower
 from ledger.store.sqlite_tail import GENERATION, Tail, placed
 from ledger.store.sqlite_transactions import ROWS, SQLiteReads, SQLiteWrites
-from ledger.store.subscription import WokenSubscription
+from ledger.store.subscription import Watch, WokenSubscription
 
 SCHEMA_VERSION = "1"
 LONGEST_TAIL = 8 * GENERATION
@@ -214,6 +214,10 @@ class SQLiteStore(SQLiteApplicationRecorder):
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
         """A subscription to entries with a notification id (position + 1) above ``gt``, from any process."""
         return WokenSubscription(self, self._follower, gt, topics)
+
+    def watch(self) -> Watch:
+        """Something that is woken at each commit, from any process."""
+        return Watch(self._follower)
 
     def close(self) -> None:
         """Release connections and threads. Idempotent."""

@@ -25,6 +25,7 @@ TABLE = {
     "GET /v1/ledgers/{ledger}/consistency?old=1": (200, 200, 200, 200, 403),
     "GET /v1/ledgers/{ledger}/reservations/R-mine": (200, 200, 200, 200, 403),
     "GET /v1/ledgers/{ledger}/reservations/R-theirs": (200, 200, 404, 200, 403),
+    "GET /v1/ledgers/{ledger}/projections": (200, 200, 200, 200, 403),
     "GET /healthz": (200, 200, 200, 200, 200),
     "GET /readyz": (200, 200, 200, 200, 200),
     "GET /openapi.json": (200, 200, 200, 200, 200),
