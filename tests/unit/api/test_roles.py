@@ -25,6 +25,8 @@ TABLE = {
     "GET /v1/ledgers/{ledger}/consistency?old=1": (200, 200, 200, 200, 403),
     "GET /v1/ledgers/{ledger}/reservations/R-mine": (200, 200, 200, 200, 403),
     "GET /v1/ledgers/{ledger}/reservations/R-theirs": (200, 200, 404, 200, 403),
+    "GET /v1/ledgers/{ledger}/read-models/reservations?min_position=2": (200, 200, 403, 200, 403),
+    "GET /v1/ledgers/{ledger}/read-models/reservations?min_position=2&disclose=true": (200, 200, 403, 403, 403),
     "GET /v1/ledgers/{ledger}/projections": (200, 200, 200, 200, 403),
     "GET /healthz": (200, 200, 200, 200, 200),
     "GET /readyz": (200, 200, 200, 200, 200),
@@ -61,6 +63,7 @@ def test_the_table_leaves_out_no_route():
     told = {(method, path.partition("?")[0]) for method, _, path in (line.partition(" ") for line in TABLE)}
     for method, path, _ in ROUTES:
         pattern = path.replace("{position}", "1").replace("{id}", "R-mine").replace("{path:path}", "0/000.p/1")
+        pattern = pattern.replace("{table}", "reservations")
         assert (method, pattern) in told, path
 
 
