@@ -67,7 +67,7 @@ _DETAILS = {
     "append": "The first three add up to the events of the input.",
     "audit": "The fault is null, or has position, kind and detail.",
     "log": "CloudEvents; with `--jsonl` one a line.",
-    "query": "Each row by column name, and `disclosed`: private values by name, where there are any.",
+    "query": "Each row by column name; `disclosed` has private values, `withheld` the rule for each of the rest.",
     "projections": "A generation each: name, version, generation, position, lag, state, fault.",
     "rollback-projections": "As those of projections.",
     "rebuild": "As those of projections, as they are then.",
