@@ -161,7 +161,7 @@ class Writer:
             while not taken and (self._queue or not self._closed):
                 while not self._queue and not self._closed:
                     self._condition.wait()
-                while self._queue and (not taken or events + self._queue[0].events <= FLUSH_EVENTS):
+                while self._queue and (not taken or self._fits(taken[-1], events, self._queue[0])):
                     first = self._queue.popleft()
                     self._queued -= first.events
                     self._queued_bytes -= first.size
@@ -169,6 +169,12 @@ class Writer:
                         taken.append(first)
                         events += first.events
         return taken
+
+    @staticmethod
+    def _fits(last: _Waiting, events: int, following: _Waiting) -> bool:
+        """Whether a request may share the flush of others, of so many events together."""
+        alone = last.request.within or following.request.within
+        return not alone and events + following.events <= FLUSH_EVENTS
 
     def _flush(self, group: list[_Waiting]) -> None:
         head = self._head
@@ -240,6 +246,9 @@ class Writer:
         if flush.batch.rows:
             self._edge.extend(flush.leaves)
             flush.batch.tiles = self._edge.take_dirty()
+            for request in requests:
+                if request.within is not None:
+                    request.within(writes, flush.batch)
         return flush
 
     def _adopt(self, head: Head, writes: Writes) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple, Self
 from ledger.errors import Conflict, NotFound, StoreError
 from ledger.merkle import leaf_hash
 from ledger.store.protocol import Selection
-from projections import generations, poison
+from projections import generations, poison, skipping
 from projections.entries import Entries, Source, read_entries, streams_of
 from projections.fold import Part, fold
 from projections.models import READ_MODELS
@@ -102,14 +102,15 @@ class Runner:
             generations.settle(writes, self.projections, self._holds)
         return True
 
-    def catch_up(self, progress: Progress | None = None) -> int:
+    def catch_up(self, progress: Progress | None = None, names: Iterable[str] = ()) -> int:
         """Fold all entries that the log held when this was called, into live generations and those being filled.
 
-        Returns how many those are, from position 0 on. A projection that meets an event it can't fold stops there, as
-        the catalogue shows. Raises ``StoreError`` when the store fails or holds an entry that this program can't read.
+        Of all projections, or those of these names. Returns how many those entries are, from position 0 on. A
+        projection that meets an event it can't fold stops there, as the catalogue shows. Raises ``StoreError`` when the
+        store fails or holds an entry that this program can't read, ``NotFound`` for a name there isn't.
         """
         self.prepare()
-        return self._bring_up("all", self.projections, progress)
+        return self._bring_up("all", self.named(names), progress)
 
     def advance(self, progress: Progress | None = None) -> int:
         """As ``catch_up``, for the live generations alone."""
@@ -219,7 +220,7 @@ class Runner:
             before, count, fault = part.generation, len(entries.read), None
             if id(part) in failed or not poison.put(writes, part):
                 fresh = partial(_fresh, writes, before)
-                skipped = partial(poison.skipped, self._log, part.projection)
+                skipped = partial(skipping.skipped, self._log, part.projection)
                 count, fault = poison.settle(writes, part, entries.read, fresh, skipped)
             if count:
                 part.generation = before._replace(position=before.position + count, leaf=entries.leaf(count))
