@@ -25,6 +25,7 @@ from ledger.store.postgres_schema import SCHEMA_VERSION, create_schema, grant
 from ledger.store.postgres_subscription import Listener, SteadySubscription
 from ledger.store.postgres_transactions import LAST, PostgresReads, PostgresWrites, Statements, plain
 from ledger.store.protocol import Head
+from ledger.store.subscription import Watch
 
 
 class PostgresStore(PostgresApplicationRecorder):
@@ -185,6 +186,10 @@ class PostgresStore(PostgresApplicationRecorder):
     def opener(self) -> Callable[[], PostgresStore]:
         """What opens this schema once more, in any process."""
         return _Opener(self._url, self.schema)
+
+    def watch(self) -> Watch:
+        """Something that is woken at each commit, from any process; it outlives the server."""
+        return Watch(self._listener)
 
     def close(self) -> None:
         """Release connections and threads. Idempotent."""

@@ -15,6 +15,7 @@ from eventsourcing.persistence import ApplicationRecorder, Subscription
 from msgspec import Struct, field
 
 from ledger.entry import Entry, decode
+from ledger.store.subscription import Watch
 from ledger.tiles import Tile
 
 PAGE = 1_000
@@ -212,6 +213,10 @@ class Store(Protocol):
 
     def opener(self) -> Callable[[], Store]:
         """What opens this store once more, in any process: it can be pickled. Called, it raises ``StoreError``."""
+        ...
+
+    def watch(self) -> Watch:
+        """Something that is woken at each commit, from any process. It may be woken for nothing."""
         ...
 
     def close(self) -> None:

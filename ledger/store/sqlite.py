@@ -32,7 +32,7 @@ from ledger.store.sqlite_pool import ReadingPool
 from ledger.store.sqlite_subscription import FileFollower
 from ledger.store.sqlite_tail import GENERATION, Tail, placed
 from ledger.store.sqlite_transactions import ROWS, SQLiteReads, SQLiteWrites
-from ledger.store.subscription import WokenSubscription
+from ledger.store.subscription import Watch, WokenSubscription
 
 SCHEMA_VERSION = "1"
 LONGEST_TAIL = 8 * GENERATION
@@ -219,6 +219,10 @@ class SQLiteStore(SQLiteApplicationRecorder):
     def opener(self) -> Callable[[], SQLiteStore]:
         """What opens this file once more, in any process."""
         return functools.partial(SQLiteStore, self.path.absolute())
+
+    def watch(self) -> Watch:
+        """Something that is woken at each commit, from any process."""
+        return Watch(self._follower)
 
     def close(self) -> None:
         """Release connections and threads. Idempotent."""
