@@ -1,5 +1,7 @@
 """A ledger in PostgreSQL while connections are cut and its server goes away: nothing acknowledged is lost."""
 
+import os
+import socket
 import threading
 import time
 from contextlib import suppress
@@ -11,6 +13,7 @@ from ledger.audit import audit
 from ledger.errors import StoreLocked, StoreUnreachable
 from ledger.store import postgres_datastore
 from ledger.store.postgres_transactions import PostgresWrites
+from ledger.store.protocol import Selection
 from tests.support.events import Place, estimate_changed, requested
 from tests.support.http import service, slug
 from tests.support.postgres import own_server
@@ -67,6 +70,22 @@ def test_an_idle_ledger_goes_on_after_its_connections_were_cut(log, place):
     assert cut(place.database) >= 1
     assert log.head().size == 3
     check_receipts(check_whole(log), receipts)
+
+
+def test_no_connection_that_was_cut_while_idle_costs_anybody_an_answer(log, place):
+    """Whatever is asked first after an outage takes another connection, be it to read, to append or to sign."""
+    with place.open() as other:
+        for ask in (
+            log.checkpoint,
+            lambda: log.append([requested("R-0", id="a")]),
+            lambda: log.page(Selection()),
+            lambda: log.prove(0),
+        ):
+            with log.store.reading(), log.store.reading(), log.store.reading():
+                pass  # three connections wait in the pool
+            other.append([requested(f"R-{other.head().size}")])
+            assert cut(place.database) >= 3
+            ask()
 
 
 def test_a_follower_misses_nothing_while_its_listening_connection_is_cut_again_and_again(log, place):
@@ -247,6 +266,21 @@ def test_the_end_of_an_outage_is_noticed_at_once_however_long_it_was(tmp_path, m
         assert running.post(requested("R-2", id="b")).status_code == 201
         assert running.get("/events").status_code == 200
         assert running.client.get("/readyz").status_code == 200
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has this limit on a connection")
+def test_a_server_that_vanishes_without_a_word_is_given_up_after_25_seconds(place, wire):
+    """By the kernel, which the connection tells so: on a network that drops everything it was measured by hand."""
+
+    def option(wired, name):
+        return wired.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+
+    with place._replace(database=wire.url).create() as log:
+        pooled = log.store._sessions.begun(lambda connection: connection.fileno())
+        with pooled as (_, number), socket.socket(fileno=os.dup(number)) as wired:
+            assert wired.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            silent = option(wired, "TCP_KEEPIDLE") + option(wired, "TCP_KEEPCNT") * option(wired, "TCP_KEEPINTVL")
+            assert (silent, option(wired, "TCP_USER_TIMEOUT")) == (25, 25_000)
 
 
 def test_a_service_that_is_stopped_while_its_database_is_away_ends(tmp_path, monkeypatch):

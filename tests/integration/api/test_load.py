@@ -6,8 +6,10 @@ import sqlite3
 import statistics
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import httpx2
 import psycopg
 
 from ledger.audit import audit
@@ -92,6 +94,44 @@ def test_a_service_that_is_stopped_answers_what_it_has_taken(place):
         assert server.process.wait(30) in (0, -signal.SIGTERM)
     with place.open() as log:
         assert len(check_whole(log)) == 2 + 30 + 10 * 5 + 10 * LARGE
+        assert audit(log.store, log.verifier_keys).ok
+
+
+def test_a_service_that_is_killed_has_what_it_acknowledged_and_answers_it_alike(place):
+    settings = {} if place.database is None else {"CONTINUITY_STORE": place.database}
+    keys = make_ledger(place.data, store=place.store)
+    acknowledged, tried = {}, Counter()
+
+    def post(client, number):
+        event = requested(f"R-{number}", id=f"e-{number}", data={"notes": "private"})
+        tried[number] += 1
+        answer = client.post("/events", content=event, headers={"Content-Type": ONE})
+        return answer.status_code, answer.json()["receipts"][0]
+
+    def work(server, worker):
+        with server.client() as client:
+            for number in itertools.count(worker, 8):
+                try:
+                    status, acknowledged[number] = post(client, number)
+                except httpx2.TransportError:
+                    return
+                assert status == 201
+
+    with serve(place.data, keys, **settings) as server, ThreadPoolExecutor(8) as pool:
+        working = [pool.submit(work, server, worker) for worker in range(8)]
+        while len(acknowledged) < 100:
+            time.sleep(0.01)
+        server.process.kill()
+        for worker in working:
+            worker.result(60)
+    assert len(acknowledged) < len(tried), "some were under way"
+    with serve(place.data, keys, **settings) as server, server.client() as client:
+        for number, receipt in acknowledged.items():
+            assert post(client, number) == (200, {**receipt, "duplicate": True})
+        for number in tried.keys() - acknowledged.keys():
+            assert post(client, number)[0] in (200, 201)
+    with place.open() as log:
+        assert len(check_whole(log)) == 1 + len(tried)
         assert audit(log.store, log.verifier_keys).ok
 
 
