@@ -31,7 +31,7 @@ from ledger.flush import LEDGER_STREAM, Outcome
 from ledger.keys import Keys, sync_folder
 from ledger.merkle import HASH_SIZE
 from ledger.note import VerifierKey
-from ledger.request import prepare_all
+from ledger.request import PIECE, Posted
 from ledger.signer import Signer, check_consistent
 from ledger.store.opening import StoreURL, create_store, discard_store, open_store
 from ledger.store.protocol import PAGE, Head, Row, Selection, Store
@@ -219,17 +219,19 @@ class Log:
     def submit(
         self, events: Sequence[bytes | msgspec.Raw], credential: Credential = LOCAL, *, atomic: bool = True
     ) -> Future[list[Outcome]]:
-        """As ``append``, but at once: the checks that need no state run here, the rest in the writer.
+        """As ``append``, but at once: a few events are checked here for what needs no state, all else in the writer.
 
         Raises ``EventError`` (atomic), ``Busy`` and ``ReadOnly``; the future raises ``EventError`` (atomic),
         ``StoreError``, ``ReadOnly`` and ``ForkError``.
         """
-        request = prepare_all(events, credential, self._writer.turn, atomic=atomic)
+        posted = Posted(events, credential, atomic=atomic)
+        if len(events) <= PIECE:
+            posted.request()
         self._writer.check_open()
         self._check_memory()
         answer: Future[list[Outcome]] = Future()
         answer.set_running_or_notify_cancel()  # so that it can't be cancelled: once queued, the events are written
-        self._writer.submit(request).add_done_callback(functools.partial(_pass_on, answer))
+        self._writer.submit(posted).add_done_callback(functools.partial(_pass_on, answer))
         return answer
 
     def _append_created(self) -> None:

@@ -1,7 +1,11 @@
 """The writer: one thread and one queue a ledger, committing in groups.
 
 Owns the queue and its bound, the right edge of the tree, the heads and the clock rule. Nothing is acknowledged before
-its transaction is durable. Never parses events, never reads for others.
+its transaction is durable. Never reads for others.
+
+All of an append that takes this process's time is done by this one thread, large requests' preparing included: threads
+of one interpreter that compute at once gain nothing, and lose a quarter to handing it back and forth between
+processors. While a store waits for its database, the thread prepares what waits in the queue.
 
 A commit that got no answer (the database's connection broke) is looked for under the head's next lock, which is had
 only when its fate is decided, so that its callers hear the truth.
@@ -28,9 +32,9 @@ from ledger.flush import Flush, Outcome, Request, Result
 from ledger.heads import Heads
 from ledger.merkle import HASH_SIZE
 from ledger.moment import microseconds, recorded
+from ledger.request import Posted
 from ledger.store.protocol import Head, Reads, Store, Writes
 from ledger.tiles import TILE_WIDTH, Edge
-from ledger.turn import Turn
 
 FLUSH_EVENTS = 2_000
 """Events after which a flush takes no further request."""
@@ -49,12 +53,12 @@ Clock = Callable[[], int]
 class _Waiting(Struct):
     """A request that waits for a flush, and where its outcomes go."""
 
-    request: Request
+    posted: Posted
     future: Future[list[Outcome]]
 
     @property
     def events(self) -> int:
-        return len(self.request.events)
+        return len(self.posted)
 
 
 class Writer:
@@ -85,28 +89,29 @@ class Writer:
         self._known = False  # whether the edge and the heads are those of `_head`
         self._heads = Heads()
         self._edge = Edge()
-        self.turn = Turn()
-        """This thread's while it seals; whoever prepares a large request takes turns with it."""
-        self._condition = threading.Condition()  # guards the four below
+        self._condition = threading.Condition()  # guards the five below
         self._queue: deque[_Waiting] = deque()
+        self._unprepared: deque[Posted] = deque()  # those of the queue that are not ready, and some that have become so
         self._queued = 0
         self._closed = False
         self._fork: ForkError | None = None  # once seen, no append until the ledger is opened anew
         self._thread: threading.Thread | None = None
 
-    def submit(self, request: Request) -> Future[list[Outcome]]:
+    def submit(self, posted: Posted) -> Future[list[Outcome]]:
         """Queue a request for one flush; the future resolves after the commit, with an outcome for each event.
 
         Raises ``Busy`` when too many events wait, ``ReadOnly`` once closed. The future raises ``EventError`` when an
         atomic request is refused, ``StoreError``, ``ReadOnly`` or ``ForkError`` when nothing of the flush was written.
         """
         future: Future[list[Outcome]] = Future()
-        events = len(request.events)
+        events = len(posted)
         with self._condition:
             self.check_open()
             if self._queued and self._queued + events > MAX_QUEUED:
                 raise Busy(f"{self._queued:,} events wait already")
-            self._queue.append(_Waiting(request, future))
+            self._queue.append(_Waiting(posted, future))
+            if not posted.ready:
+                self._unprepared.append(posted)
             self._queued += events
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
@@ -139,17 +144,40 @@ class Writer:
         # and 5 ms a row is 200 rows a second.
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
         while group := self._take():
-            self._flush(group)
+            self._flush([one for one in group if self._prepare(one)])
+
+    def _prepare(self, waiting: _Waiting) -> bool:
+        """Prepare what is left of a request; whether it is to be decided. If not, its caller has heard why."""
+        try:
+            waiting.posted.request()
+        except Exception as error:  # noqa: BLE001 - an error of its events, or whatever else preparing them met
+            waiting.future.set_exception(error)
+            return False
+        return True
+
+    def _prepare_ahead(self) -> bool:
+        """Prepare a little of what waits in the queue; False when there is nothing to prepare."""
+        with self._condition:
+            while self._unprepared and self._unprepared[0].ready:
+                self._unprepared.popleft()
+            if not self._unprepared:
+                return False
+            posted = self._unprepared[0]
+        posted.prepare_some()
+        return True
 
     def _take(self) -> list[_Waiting]:
-        """The next group of requests, waiting for one; empty when closed and drained."""
+        """The next group of requests, waiting for one; empty when closed and drained.
+
+        One that is yet to be prepared ends the group of a store that leaves time for it during the flush.
+        """
         taken: list[_Waiting] = []
         events = 0
         with self._condition:
             while not taken and (self._queue or not self._closed):
                 while not self._queue and not self._closed:
                     self._condition.wait()
-                while self._queue and (not taken or events + self._queue[0].events <= FLUSH_EVENTS):
+                while self._queue and (not taken or self._joins(events, self._queue[0])):
                     first = self._queue.popleft()
                     self._queued -= first.events
                     if first.future.set_running_or_notify_cancel():
@@ -157,12 +185,16 @@ class Writer:
                         events += first.events
         return taken
 
+    def _joins(self, events: int, waiting: _Waiting) -> bool:
+        """Whether a request belongs into a flush that has some events."""
+        return events + waiting.events <= FLUSH_EVENTS and (self._store.local or waiting.posted.ready)
+
     def _flush(self, group: list[_Waiting]) -> None:
         head = self._head
         try:
             if self._fork is not None:
                 raise self._fork
-            results = self._commit([one.request for one in group])
+            results = self._commit([one.posted.request() for one in group])
         except BaseException as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
             self._forget()
             if isinstance(error, ForkError):
@@ -191,18 +223,12 @@ class Writer:
             self._alarm(f"after a commit: {error}")
 
     def _commit(self, requests: list[Request]) -> list[Result]:
-        self.turn.want()
         flush: Flush | None = None
         try:
-            with self._store.writing() as writes:
-                # The turn is given back before the commit, which takes time, and before a remote store's writing.
-                with self.turn.writing():
-                    flush = self._seal(writes, requests)
-                    batch = flush.batch
-                    if batch.rows and self._store.local:
-                        writes.write(batch)
-                if batch.rows and not self._store.local:
-                    writes.write(batch)
+            with self._store.writing(self._prepare_ahead) as writes:
+                flush = self._seal(writes, requests)
+                if flush.batch.rows:
+                    writes.write(flush.batch)
         except StoreUnreachable:
             if flush is None or not self._stands(flush.batch.head):
                 raise

@@ -7,7 +7,7 @@ hashes, encrypts or judges them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -19,6 +19,15 @@ from ledger.tiles import Tile
 
 PAGE = 1_000
 """Rows that one short read returns at most, so that no reader holds back the database's housekeeping."""
+
+
+Meanwhile = Callable[[], bool]
+"""Does a little work, and says whether there was any. Raises nothing, and does not touch the store."""
+
+
+def nothing() -> bool:
+    """The ``Meanwhile`` that has nothing to do."""
+    return False
 
 
 class Head(NamedTuple):
@@ -146,7 +155,7 @@ class Store(Protocol):
 
     @property
     def local(self) -> bool:
-        """Whether its work is done in this process, which then has the less of it for other threads."""
+        """Whether its work is done in this process, so that there is no waiting for it with something else to do."""
         ...
 
     @property
@@ -163,8 +172,11 @@ class Store(Protocol):
         """A consistent view for a short read."""
         ...
 
-    def writing(self) -> AbstractContextManager[Writes]:
-        """The one write transaction; commits durably on a clean exit, else leaves no trace. Raises ``StoreError``."""
+    def writing(self, meanwhile: Meanwhile = nothing) -> AbstractContextManager[Writes]:
+        """The one write transaction; commits durably on a clean exit, else leaves no trace. Raises ``StoreError``.
+
+        A store may call ``meanwhile`` again and again while it waits for its database.
+        """
         ...
 
     def add_checkpoint(self, size: int, note: bytes) -> None:
