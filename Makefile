@@ -22,7 +22,7 @@ PEERS_PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup serve test check format bench bench-growth bench-peers kill-test docs clean
+.PHONY: help setup serve test check format bench bench-growth bench-peers kill-test soak docs clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ bench-peers: $(VENV)/.test-ready ## Fetch the peers that make bench looks for in
 
 kill-test: $(VENV)/.test-ready ## Kill the writer again and again, and look for anything lost (minutes)
 	$(BIN)/python -m pytest -m slow $(ARGS) $(TESTS)
+
+soak: $(VENV)/.test-ready ## Ten minutes of writers, kills and restarts on both stores (SOAK_SECONDS=60 for one)
+	$(BIN)/python -m tests.soak
 
 docs: $(VENV)/.serve-ready ## Write the generated reference pages anew
 	$(BIN)/python -m tools.docs

@@ -11,7 +11,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from anyio import CapacityLimiter
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -24,9 +23,10 @@ from api.ledgers import Ledgers
 from api.middleware import Surroundings
 from api.problems import NotAllowed
 from api.reading import READERS
+from api.room import Room, Threads
 from api.routes import Routes, events, health, proofs, reservations
 from api.settings import Settings
-from ledger.errors import LedgerError, NotFound
+from ledger.errors import Busy, LedgerError, NotFound
 
 ROUTES: Routes = events.ROUTES + proofs.ROUTES + reservations.ROUTES + health.ROUTES
 POSTERS = 4
@@ -69,9 +69,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     journal: Journal = app.state.journal
-    app.state.readers = CapacityLimiter(READERS)
-    app.state.posters = CapacityLimiter(POSTERS)
-    ledgers = Ledgers(settings.data, journal.alarm, settings.store)
+    app.state.readers = Threads(READERS, READERS // 2)
+    app.state.posters = Threads(POSTERS, POSTERS // 2)
+    app.state.room = Room(max(settings.body_memory, 2 * settings.body_limit))
+    ledgers = Ledgers(settings.data, journal.alarm, settings.store, accept_clock=settings.accept_clock)
     app.state.ledgers = ledgers
     thresholds = gc.get_threshold()
     gc.collect()
@@ -88,7 +89,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     answer = problems.response(error, request.scope[problems.REQUEST_ID])
-    if answer.status_code >= 500:
+    if answer.status_code >= 500 and not isinstance(error, Busy):  # which is no fault, and comes in floods
         journal: Journal = request.app.state.journal
         journal.fault(request.scope[problems.REQUEST_ID], error)
     return answer

@@ -16,13 +16,16 @@ from typing import NamedTuple
 
 from msgspec import Raw
 
-from ledger.errors import EventError
+from ledger.errors import Busy, EventError
 from ledger.event import Credential
 from ledger.flush import Outcome, Receipt
 from ledger.log import Log
 
 GROUP = 256
 """Events that are handed over at once, at most: their checking holds the loop for some milliseconds."""
+
+MAX_WAITING = 4_000
+"""Events that may wait while a group is being committed; more are refused as busy."""
 
 RUSH_SECONDS = 0.004
 """How long a group that keeps growing is held, at most."""
@@ -47,7 +50,9 @@ class Gathering:
         self._flying = 0
 
     async def append(self, event: bytes | Raw, credential: Credential) -> Receipt:
-        """Append one event; returns when it is durable. Raises as ``Log.append`` does, with index 0."""
+        """Append one event; returns when it is durable. Raises ``Busy``, and as ``Log.append`` does, with index 0."""
+        if len(self._waiting) >= MAX_WAITING:
+            raise Busy(f"{MAX_WAITING:,} events wait already")
         waiter: asyncio.Future[Receipt] = self._loop.create_future()
         self._waiting.append(_Waiting(event, credential, waiter))
         if not self._turning and not self._flying:

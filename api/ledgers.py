@@ -28,9 +28,10 @@ Alarm = Callable[[str, str], None]
 class Ledgers:
     """All ledgers under one data folder. ``authenticate`` first; only then does ``open`` touch a store."""
 
-    def __init__(self, data: Path, alarm: Alarm, store: StoreURL | None = None) -> None:
+    def __init__(self, data: Path, alarm: Alarm, store: StoreURL | None = None, *, accept_clock: bool = False) -> None:
         self._data = data
         self._store = store
+        self._accept_clock = accept_clock
         self._alarm = alarm
         self._credentials: dict[str, Credentials] = {}
         self._nobody = Credentials(data / ".no-ledger")
@@ -69,7 +70,11 @@ class Ledgers:
             if name not in self._logs:
                 try:
                     self._logs[name] = Log.open(
-                        self._data, name, store=self._store, alarm=lambda text: self._alarm(name, text)
+                        self._data,
+                        name,
+                        store=self._store,
+                        accept_clock=self._accept_clock,
+                        alarm=lambda text: self._alarm(name, text),
                     )
                 except NotFound as error:
                     raise StoreError(str(error)) from None  # it has credentials, so its store should be there

@@ -236,7 +236,12 @@ def _schemas() -> dict[str, Schema]:
             leaf_hash=_HASH,
             entry=_object(event={"type": "object"}, seal={"type": "object"}),
             disclosed={"type": "object", "description": "private values by name, where asked for"},
-            optional=("disclosed",),
+            withheld={
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "description": "private fields that are not shown, each with the redaction rule that withheld it",
+            },
+            optional=("disclosed", "withheld"),
         ),
         "Page": _object(
             events={"type": "array", "items": _ref("Item")},

@@ -15,20 +15,21 @@ from hashlib import sha256
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from anyio import CapacityLimiter, to_thread
 from msgspec import UNSET, Raw, Struct, UnsetType
 from starlette.requests import Request
 
 from api.problems import BadParameter, NotReached
 from api.queries import EventsQuery
+from api.room import Threads
 from api.security import Access
 from api.settings import Settings
-from ledger import catalog, merkle
+from ledger import catalog, merkle, redaction
 from ledger.canonical import MAX_INTEGER
 from ledger.entry import decode
 from ledger.errors import Denied, InvalidEvent, NotFound
 from ledger.event import to_cloudevent
 from ledger.log import Log
+from ledger.redaction import Redacted
 from ledger.store.protocol import PAGE, Row, Selection
 
 READERS = 8
@@ -39,26 +40,30 @@ T = TypeVar("T")
 
 
 class Item(Struct, kw_only=True):
-    """One entry in an answer. ``entry`` is its exact bytes; ``disclosed`` holds private values by name."""
+    """One entry in an answer. ``entry`` is its exact bytes; ``disclosed`` holds private values by name.
+
+    ``withheld`` names the private fields that are not shown, each with the redaction rule that withheld it.
+    """
 
     position: int
     leaf_hash: str
     entry: Raw
     disclosed: dict[str, Any] | UnsetType = UNSET
+    withheld: dict[str, str] | UnsetType = UNSET
 
 
 class Page(NamedTuple):
     """Rows that the caller may see, their private values if asked for, and the cursor of the next page, if any."""
 
     rows: list[Row]
-    disclosed: list[dict[str, Any] | None]
+    disclosed: list[Redacted | None]
     next: str | None
 
 
 async def in_thread(request: Request, work: Callable[..., T], *arguments: Any) -> T:
-    """Run blocking work on one of a few reader threads."""
-    readers: CapacityLimiter = request.app.state.readers
-    return await to_thread.run_sync(work, *arguments, limiter=readers)
+    """Run blocking work on one of a few reader threads, of which the ledger in the path uses a part."""
+    readers: Threads = request.app.state.readers
+    return await readers.run(request.path_params.get("ledger", ""), work, *arguments)
 
 
 async def reach(request: Request, log: Log, wanted: int | None) -> None:
@@ -100,7 +105,7 @@ def read_page(access: Access, query: EventsQuery) -> Page:
         rows, more = rows[: query.limit], True
         end = rows[-1].position
     following = _cursor(query, end) if more else None
-    disclosed: list[dict[str, Any] | None] = disclose(access, rows) if query.disclose else [None] * len(rows)
+    disclosed: list[Redacted | None] = disclose(access, rows) if query.disclose else [None] * len(rows)
     return Page(rows, disclosed, following)
 
 
@@ -112,14 +117,22 @@ def read_row(access: Access, position: int) -> Row:
     return rows[0]
 
 
-def disclose(access: Access, rows: Sequence[Row]) -> list[dict[str, Any] | None]:
-    """The private values of rows. Raises ``Denied`` unless the caller may read those of each."""
+def disclose(access: Access, rows: Sequence[Row]) -> list[Redacted | None]:
+    """The private values of rows, as the policy of the caller's role has it.
+
+    Raises ``Denied`` unless the caller may read those of each.
+    """
     if not all(access.sees_private(posted_by(row)) for row in rows) or access.credential.role == "auditor":
         raise Denied(
             f"credential {access.credential.id} has the role {access.credential.role}, which reads no private values",
             advice="leave out disclose",
         )
-    return list(access.log.disclose(rows))
+    chosen = redaction.policy(redaction.ROLES[access.credential.role])
+    events = [decode(row.entry).event for row in rows]
+    return [
+        redaction.redact(chosen, event.type, event.commitments(), values)
+        for event, values in zip(events, access.log.disclose(rows), strict=True)
+    ]
 
 
 def posted_by(row: Row) -> str:
@@ -132,19 +145,20 @@ def leaf_hash(row: Row) -> str:
     return merkle.leaf_hash(row.entry).hex()
 
 
-def item(row: Row, disclosed: dict[str, Any] | None) -> Item:
+def item(row: Row, disclosed: Redacted | None) -> Item:
     """An entry as our own JSON shows it."""
     return Item(
         position=row.position,
         leaf_hash=leaf_hash(row),
         entry=Raw(row.entry),
-        disclosed=UNSET if disclosed is None else disclosed,
+        disclosed=UNSET if disclosed is None else disclosed.shown,
+        withheld=disclosed.withheld if disclosed is not None and disclosed.withheld else UNSET,
     )
 
 
-def cloudevent(row: Row, disclosed: dict[str, Any] | None) -> dict[str, Any]:
+def cloudevent(row: Row, disclosed: Redacted | None) -> dict[str, Any]:
     """An entry as a CloudEvent."""
-    return to_cloudevent(row.entry, disclosed)
+    return to_cloudevent(row.entry, None if disclosed is None else disclosed.shown)
 
 
 def _selection(log: Log, query: EventsQuery) -> Selection:

@@ -33,8 +33,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Events of one request."""
     body_seconds: Annotated[float, Meta(gt=0, le=3600)] = 30.0
     """Seconds in which a request body must have arrived."""
+    body_memory: Annotated[int, Meta(ge=1024)] = 128 * MEBIBYTE
+    """Bytes of request bodies held at once, over all ledgers, or twice ``body_limit`` if that is more; a body beyond is
+    refused as busy. One ledger by itself uses half."""
     wait_seconds: Annotated[float, Meta(ge=0, le=60)] = 5.0
     """Seconds that a read with ``min_position`` waits for that position."""
+    accept_clock: bool = False
+    """An owner's word that logs far ahead of this machine's clock are right; without it they take no events."""
     access_log: Literal["all", "faults", "none"] = "all"
     """Which requests are logged: all, those answered with 400 or above, or none. Faults of ours always are."""
 

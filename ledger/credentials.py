@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from ledger.errors import Conflict, KeyFileError
 from ledger.event import Credential
-from ledger.keys import locked, read_private, write_private
+from ledger.private_files import locked, read_private, write_private
 
 _TOKEN = re.compile(r"ck_([a-z0-9-]{1,64})_([A-Za-z0-9_-]{43})")
 _ID = re.compile(r"[a-z0-9-]{1,64}")

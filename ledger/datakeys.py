@@ -1,14 +1,15 @@
 """Data keys in use: the key of each (member, stream), unwrapped on demand and kept for a while.
 
 Owns the cache of opened keys. Never writes to the store itself: a fresh key is handed to the flush that needs it, which
-writes it in the same transaction as the first disclosure under it. A cached key is dropped with ``forget`` when the
-epoch turns or a transaction fails, so that nothing is sealed under a key that the store does not hold.
+writes it in the same transaction as the first disclosure under it. A cached key serves in views of one epoch only,
+since an erasure deletes in the transaction that turns the epoch; it is dropped with ``forget`` when a transaction
+fails. So nothing is sealed under a key that the store does not hold.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -21,6 +22,7 @@ from ledger.store.protocol import Reads, Row, WrappedKey
 
 CACHED_KEYS = 50_000
 Pair = tuple[str, str]
+_NONE: Mapping[int, AESGCM] = {}
 
 
 class DataKeys:
@@ -29,19 +31,24 @@ class DataKeys:
     def __init__(self, keys: Keys, origin: str) -> None:
         self._keys = keys
         self._origin = origin
-        self._lock = threading.Lock()  # guards the cache
+        self._lock = threading.Lock()  # guards the two below
+        self._epoch = 0  # of the head in the views that the cached keys are for
         self._opened: dict[Pair, AESGCM] = {}
 
-    def load(self, reads: Reads, pairs: Collection[Pair]) -> dict[Pair, AESGCM]:
+    def load(self, reads: Reads, pairs: Collection[Pair], held: Mapping[int, AESGCM] = _NONE) -> dict[Pair, AESGCM]:
         """The keys of those pairs, opened; a pair that has none, or whose epoch key is destroyed, is left out.
 
-        Raises ``StoreError`` for a damaged one.
+        ``held`` are epoch keys had before the view began. Raises ``StoreError`` for a damaged one.
         """
-        keys = {pair: key for pair in pairs if (key := self._opened.get(pair)) is not None}
+        if not pairs:
+            return {}
+        epoch = reads.head().epoch
+        cached = self._cached(epoch)
+        keys = {pair: key for pair in pairs if (key := cached.get(pair)) is not None}
         for pair, stored in reads.data_keys([pair for pair in pairs if pair not in keys]).items():
-            if (key := self._open(reads, stored)) is not None:
+            if (key := self._open(stored, epoch, held)) is not None:
                 keys[pair] = key
-                self._keep(pair, key)
+                self._keep(pair, key, epoch)
         return keys
 
     def create(self, pair: Pair, epoch: int, position: int) -> tuple[AESGCM, WrappedKey]:
@@ -51,41 +58,52 @@ class DataKeys:
         """
         data_key = privacy.new_key()
         key = AESGCM(data_key)
-        self._keep(pair, key)
+        self._keep(pair, key, epoch)
         binding = privacy.key_binding(self._origin, *pair, epoch)
         return key, WrappedKey(position, *pair, epoch, privacy.wrap(self._keys.epoch_key(epoch), data_key, binding))
 
     def forget(self) -> None:
         """Drop all opened keys."""
         with self._lock:
-            self._opened.clear()
+            self._opened = {}
 
-    def _open(self, reads: Reads, stored: WrappedKey) -> AESGCM | None:
+    def _cached(self, epoch: int) -> Mapping[Pair, AESGCM]:
+        """The cache for views of an epoch: a later one than before empties it, and an older one has none."""
+        with self._lock:
+            if epoch > self._epoch:
+                self._epoch, self._opened = epoch, {}
+            return self._opened if epoch == self._epoch else {}
+
+    def _open(self, stored: WrappedKey, epoch: int, held: Mapping[int, AESGCM]) -> AESGCM | None:
         try:
-            epoch_key = self._keys.epoch_key(stored.epoch)
+            epoch_key = held.get(stored.epoch) or self._keys.epoch_key(stored.epoch)
         except KeyFileError:
-            if stored.epoch in self._keys.epochs() or stored.epoch == reads.head().epoch:
+            if stored.epoch == epoch or self._keys.of_epochs.is_there(stored.epoch):
                 raise  # damaged, exposed, or lost while in use: not the same as destroyed
             return None
         binding = privacy.key_binding(self._origin, stored.member, stored.stream, stored.epoch)
         return AESGCM(privacy.unwrap(epoch_key, stored.wrapped, binding))
 
-    def _keep(self, pair: Pair, key: AESGCM) -> None:
+    def _keep(self, pair: Pair, key: AESGCM, epoch: int) -> None:
+        self._cached(epoch)
         with self._lock:
+            if epoch != self._epoch:
+                return
             if len(self._opened) >= CACHED_KEYS:
                 for old in list(self._opened)[: CACHED_KEYS // 10]:  # the oldest tenth: dicts keep their order
                     del self._opened[old]
             self._opened[pair] = key
 
-    def disclose(self, reads: Reads, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    def disclose(self, reads: Reads, rows: Sequence[Row], held: Mapping[int, AESGCM] = _NONE) -> list[dict[str, Any]]:
         """The private values of each row by name, as far as they still open; those gone are left out.
 
-        Raises ``StoreError`` for a disclosure that is damaged or does not match its commitment.
+        ``held`` are epoch keys had before the view began, so that none it needs is destroyed meanwhile. Raises
+        ``StoreError`` for a disclosure that is damaged or does not match its commitment.
         """
         bodies = [decode(row.entry).event for row in rows]
         sealed = reads.disclosures([row.position for row, body in zip(rows, bodies, strict=True) if body.private])
         pairs = {pair_of(body) for row, body in zip(rows, bodies, strict=True) if row.position in sealed}
-        keys = self.load(reads, pairs)
+        keys = self.load(reads, pairs, held)
         return [
             self._values(body, sealed.get(row.position), keys.get(pair_of(body)))
             for row, body in zip(rows, bodies, strict=True)

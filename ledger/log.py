@@ -25,12 +25,14 @@ from ledger.checkpoint import Checkpoint
 from ledger.credentials import Credentials
 from ledger.datakeys import DataKeys
 from ledger.entry import FORMAT_VERSION, decode
+from ledger.epochs import Epochs
 from ledger.errors import Conflict, ForkError, NotFound, StoreUnreachable
 from ledger.event import LOCAL, SYSTEM, Credential
 from ledger.flush import LEDGER_STREAM, Outcome
-from ledger.keys import Keys, sync_folder
+from ledger.keys import Keys
 from ledger.merkle import HASH_SIZE
 from ledger.note import VerifierKey
+from ledger.private_files import sync_folder
 from ledger.request import PIECE, Posted
 from ledger.signer import Signer, check_consistent
 from ledger.store.opening import StoreURL, create_store, discard_store, open_store
@@ -202,6 +204,11 @@ class Log:
         return Credentials(self._keys.folder)
 
     @property
+    def epochs(self) -> Epochs:
+        """The epochs of its data keys, and how they turn."""
+        return Epochs(self._store, self._keys)
+
+    @property
     def store(self) -> Store:
         """The store beneath, for the audit and for projections; nobody else appends to it."""
         return self._store
@@ -225,9 +232,9 @@ class Log:
         ``StoreError``, ``ReadOnly`` and ``ForkError``.
         """
         posted = Posted(events, credential, atomic=atomic)
-        if len(events) <= PIECE:
+        self._writer.check(posted)  # before the work; the writer looks again when it is done
+        if len(posted) <= PIECE:
             posted.request()
-        self._writer.check_open()
         self._check_memory()
         answer: Future[list[Outcome]] = Future()
         answer.set_running_or_notify_cancel()  # so that it can't be cancelled: once queued, the events are written
@@ -283,8 +290,9 @@ class Log:
 
     def disclose(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """The private values of each row, as far as they still open. For those who may see them only."""
+        held = self._keys.of_epochs.held()
         with self._store.reading() as reads:
-            return self._data_keys.disclose(reads, rows)
+            return self._data_keys.disclose(reads, rows, held)
 
     def bound(self, text: str, *, end: bool) -> int:
         """The position that an inclusive bound given by a person means: digits are a position, else it is a time.

@@ -22,6 +22,8 @@ class Posted:
     """A request, used by one thread at a time: that which posts it, then the writer's."""
 
     def __init__(self, events: Sequence[bytes | msgspec.Raw], credential: Credential, *, atomic: bool) -> None:
+        self.size = sum(map(len, events))
+        """Bytes of the events as they were posted."""
         self._events = events
         self._credential = credential
         self._prepared: list[Prepared | EventError] = []

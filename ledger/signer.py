@@ -14,8 +14,9 @@ from collections.abc import Callable
 
 from ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from ledger.errors import ForkError, ProofError
-from ledger.keys import Keys, locked, read_private, write_private
+from ledger.keys import Keys
 from ledger.merkle import verify_consistency
+from ledger.private_files import locked, read_private, write_private
 
 Prove = Callable[[int, int], list[bytes]]
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -39,10 +40,13 @@ from ledger.tiles import TILE_WIDTH, Edge
 FLUSH_EVENTS = 2_000
 """Events after which a flush takes no further request."""
 MAX_QUEUED = 20_000
-"""Events that may wait; more are refused as busy rather than held in memory."""
+MAX_QUEUED_BYTES = 32 * 1024 * 1024
+"""Events that may wait, and bytes of them; more are refused as busy rather than held in memory."""
 CLOCK_ALARM = 5_000_000
 CLOCK_LIMIT = 300_000_000
 """Microseconds that the log may be ahead of the clock: the first raises an alarm, the second stops appends."""
+ALARM_SECONDS = 60.0
+"""How often the alarm is raised while a clock stays behind."""
 
 SWITCH_SECONDS = 0.00005
 """How long a thread of this process may keep the interpreter from another once there is a writer."""
@@ -86,33 +90,33 @@ class Writer:
         self._committed = committed
         # Owned by the thread that flushes: the head that we last saw, and what we know of the log up to it.
         self._head: Head | None = None
+        self._alarmed: float | None = None  # when a clock that is behind was last told of
         self._known = False  # whether the edge and the heads are those of `_head`
         self._heads = Heads()
         self._edge = Edge()
         self._condition = threading.Condition()  # guards the five below
         self._queue: deque[_Waiting] = deque()
-        self._unprepared: deque[Posted] = deque()  # those of the queue that are not ready, and some that have become so
+        self._unprepared: deque[Posted] = deque()  # of the queue, in its order: all that are not ready
         self._queued = 0
+        self._queued_bytes = 0
         self._closed = False
         self._fork: ForkError | None = None  # once seen, no append until the ledger is opened anew
         self._thread: threading.Thread | None = None
 
     def submit(self, posted: Posted) -> Future[list[Outcome]]:
-        """Queue a request for one flush; the future resolves after the commit, with an outcome for each event.
+        """Queue a request; the future resolves after its commit, with an outcome for each event.
 
-        Raises ``Busy`` when too many events wait, ``ReadOnly`` once closed. The future raises ``EventError`` when an
-        atomic request is refused, ``StoreError``, ``ReadOnly`` or ``ForkError`` when nothing of the flush was written.
+        Raises as ``check`` does. The future raises ``EventError`` when an atomic request is refused, ``StoreError``,
+        ``ReadOnly`` or ``ForkError`` when nothing of the flush was written.
         """
         future: Future[list[Outcome]] = Future()
-        events = len(posted)
         with self._condition:
-            self.check_open()
-            if self._queued and self._queued + events > MAX_QUEUED:
-                raise Busy(f"{self._queued:,} events wait already")
+            self.check(posted)
             self._queue.append(_Waiting(posted, future))
             if not posted.ready:
                 self._unprepared.append(posted)
-            self._queued += events
+            self._queued += len(posted)
+            self._queued_bytes += posted.size
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
                 self._thread.start()
@@ -123,12 +127,19 @@ class Writer:
         """Append nothing from now on: this log's store holds another history than the one that was signed."""
         self._fork = fork
 
-    def check_open(self) -> None:
-        """Raise ``ReadOnly`` once closed, and ``ForkError`` once a fork was seen."""
+    def check(self, posted: Posted) -> None:
+        """See that a request may be queued now.
+
+        Raises ``ReadOnly`` once closed, ``ForkError`` once a fork was seen, ``Busy`` when too much waits. When nothing
+        does, a request may be of any size.
+        """
         if self._closed:
             raise ReadOnly("it is closed", advice="open the ledger again")
         if self._fork is not None:
             raise self._fork
+        events, size = self._queued + len(posted), self._queued_bytes + posted.size
+        if self._queued and (events > MAX_QUEUED or size > MAX_QUEUED_BYTES):
+            raise Busy(f"{self._queued:,} events wait already")
 
     def close(self) -> None:
         """Take no more requests, commit those that wait, and stop. Idempotent."""
@@ -144,7 +155,8 @@ class Writer:
         # and 5 ms a row is 200 rows a second.
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
         while group := self._take():
-            self._flush([one for one in group if self._prepare(one)])
+            if ready := [one for one in group if self._prepare(one)]:
+                self._flush(ready)
 
     def _prepare(self, waiting: _Waiting) -> bool:
         """Prepare what is left of a request; whether it is to be decided. If not, its caller has heard why."""
@@ -179,7 +191,10 @@ class Writer:
                     self._condition.wait()
                 while self._queue and (not taken or self._joins(events, self._queue[0])):
                     first = self._queue.popleft()
+                    if self._unprepared and self._unprepared[0] is first.posted:
+                        self._unprepared.popleft()
                     self._queued -= first.events
+                    self._queued_bytes -= first.posted.size
                     if first.future.set_running_or_notify_cancel():
                         taken.append(first)
                         events += first.events
@@ -290,9 +305,12 @@ class Writer:
         if ahead > CLOCK_LIMIT and not self._accept_clock:
             raise ReadOnly(
                 f"its last entry was recorded at {head.recorded}, {ahead / 1e6:,.0f} s ahead of this machine's clock",
-                advice="set the clock right; if the log is right, an owner appends with --accept-clock",
+                advice="set the clock right; if the log is right, an owner appends with --accept-clock, "
+                "and serves with CONTINUITY_ACCEPT_CLOCK=true until the clock has caught up",
             )
-        if ahead > CLOCK_ALARM:
+        told = self._alarmed
+        if ahead > CLOCK_ALARM and (told is None or time.monotonic() - told > ALARM_SECONDS):
+            self._alarmed = time.monotonic()
             self._alarm(f"the clock is {ahead / 1e6:,.1f} s behind the last entry")
         return head.recorded
 

@@ -1,61 +1,69 @@
-"""The catch-up runner: brings projections up to the log, batch by batch.
+"""The runner: brings projections up to the log, batch by batch, and puts new generations in the place of old ones.
 
-Owns the order of effects. In one transaction of the projections' store: see that the rows are of this code and of this
-log, read the next entries, load the rows they touch, fold, write rows and marks. So a crash at any moment, or another
-runner on the same file, leaves rows that agree with their marks; no entry is folded twice or left out.
-
-Rows are thrown away and folded anew, by the same path, when their fingerprint is not that of the code (it changed), or
-when the entry they were folded up to is not in the log with that leaf hash (a restored, rolled back or other log).
-Never changes the log.
+Owns the order of effects. Entries are read before anything is locked; then, in one transaction of the projections'
+store: see that the generations still stand where they stood, fold, write rows and marks, and switch to a generation
+that is filled. So a crash at any moment, or another runner at work on the same store, leaves rows that agree with their
+marks; no entry is folded twice or left out. Rows stay cached from batch to batch while the mark is the one that this
+runner left. Never changes the log.
 """
 
 from __future__ import annotations
 
 import difflib
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Final, NamedTuple, Self
+from functools import partial
+from typing import Any, Final, Literal, NamedTuple, Self
 
-from ledger.entry import Entry, decode
-from ledger.errors import EventError, NotFound, StoreError
-from ledger.log import Log
+from ledger.errors import Conflict, NotFound, StoreError
 from ledger.merkle import leaf_hash
-from ledger.store.protocol import PAGE, Row, Selection
+from ledger.store.protocol import Selection
+from projections import generations, poison
+from projections.entries import Entries, Source, read_entries, streams_of
+from projections.fold import Part, fold
+from projections.models import READ_MODELS
 from projections.projection import Projection
-from projections.read_models import READ_MODELS
-from projections.store_sqlite import Mark, ProjectionStore, Writes
+from projections.store.protocol import Generation, ProjectionStore, Reads, Writes
+from projections.work import Work
 
 BATCH: Final = 10_000
 """Entries folded in one transaction: enough to make its cost small, few enough to keep memory flat."""
+CACHED_ROWS: Final = 100_000
+"""Rows of a table that are kept from one batch to the next."""
 
 Progress = Callable[[int, int], None]
 """Told (entries folded, entries to fold) after each batch; a rebuild counts from nothing."""
+Which = Literal["live", "filling", "all"]
 
 
-class Standing(NamedTuple):
-    """How far a projection is: ``position`` of the last entry folded, -1 for none."""
+class _Kept(NamedTuple):
+    """Cached rows, and the position and leaf of the mark for which they are good."""
 
-    name: str
-    version: int
-    position: int
+    mark: tuple[int, bytes]
+    work: Work
 
 
 class Runner:
-    """Keeps the projections of one log in a file. Safe for use from several threads; close it, or use it in ``with``.
+    """Keeps the projections of one log in a store. Safe for use from several threads.
 
-    Several runners, in other processes too, may work on one file: they take turns, batch by batch.
+    Several runners, in other processes too, may work on one store: they take turns, batch by batch. ``close`` it, or
+    use it in ``with``; that closes the store too.
     """
 
     def __init__(
-        self, log: Log, path: Path, *, projections: Sequence[Projection] = READ_MODELS, batch: int = BATCH
+        self,
+        log: Source,
+        store: ProjectionStore,
+        *,
+        projections: Sequence[Projection] = READ_MODELS,
+        batch: int = BATCH,
+        cached_rows: int = CACHED_ROWS,
     ) -> None:
-        """Open or make the file at ``path``. Raises ``StoreError`` when it is not usable."""
+        self.store = store
+        self.projections = tuple(projections)
         self._log = log
-        self._projections = tuple(projections)
         self._batch = batch
-        self._lock = threading.Lock()  # one catch-up at a time in this process
-        self.store = ProjectionStore(path)
+        self._cached_rows = cached_rows
+        self._kept: dict[tuple[str, int], _Kept] = {}  # used under the store's write transaction
 
     def __enter__(self) -> Self:
         return self
@@ -64,112 +72,203 @@ class Runner:
         self.close()
 
     def close(self) -> None:
-        """Release the file. Idempotent."""
+        """Release the store. Idempotent."""
         self.store.close()
 
-    def standings(self) -> list[Standing]:
-        """How far each projection is, by name."""
+    def named(self, names: Iterable[str]) -> list[Projection]:
+        """The projections of these names, or with tables of these names; all for none. Raises ``NotFound``."""
+        known = {table.name: projection for projection in self.projections for table in projection.tables}
+        known |= {projection.name: projection for projection in self.projections}
+        wanted = list(names)
+        for name in wanted:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1) or sorted(known)
+                raise NotFound(f"there is no projection {name[:100]!r}", advice=f"did you mean {' or '.join(near)}?")
+        chosen = [known[name] for name in wanted] or self.projections
+        return [projection for projection in self.projections if projection in chosen]
+
+    # --- Bringing up -------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """See that there is a generation of this code for each projection; those that are missing wait to be filled."""
         with self.store.reading() as reads:
-            marks = reads.marks()
-        return [
-            Standing(one.name, one.version, marks[one.name].position if one.name in marks else -1)
-            for one in sorted(self._projections, key=lambda one: one.name)
-        ]
+            found = reads.generations()
+        if generations.unsettled(self.projections, found, self._holds):
+            with self.store.writing() as writes:
+                generations.settle(writes, self.projections, self._holds)
 
     def catch_up(self, progress: Progress | None = None) -> int:
-        """Fold all entries that the log held when this was called; returns how many those are, from position 0 on.
+        """Fold all entries that the log held when this was called, into live generations and those being filled.
 
-        Raises ``StoreError`` when the store fails or holds an entry that this program can't read.
+        Returns how many those are, from position 0 on. A projection that meets an event it can't fold stops there, as
+        the catalogue shows. Raises ``StoreError`` when the store fails or holds an entry that this program can't read.
         """
-        with self._lock:
-            size = self._log.head().size
-            done = -1
-            while done < size:
-                done = self._fold_batch(size)
-                if progress is not None:
-                    progress(done, size)
-            return size
+        self.prepare()
+        return self._bring_up("all", self.projections, progress)
 
-    def rebuild(self, names: Iterable[str] | None = None, progress: Progress | None = None) -> int:
-        """Throw away the rows of these projections (None: of all), and ``catch_up``.
+    def advance(self, progress: Progress | None = None) -> int:
+        """As ``catch_up``, for the live generations alone."""
+        return self._bring_up("live", self.projections, progress)
 
-        Meanwhile readers see the state at an earlier position, rising. Raises ``NotFound`` for a name there isn't.
+    def fill(self, progress: Progress | None = None) -> int:
+        """As ``catch_up``, for the generations that are being filled alone; each is made live when it is."""
+        return self._bring_up("filling", self.projections, progress)
+
+    def rebuild(self, names: Iterable[str] = (), progress: Progress | None = None) -> int:
+        """Fill a new generation of each of these projections (none named: of all) and make it live.
+
+        Until then readers see the rows there were, which others may keep up with the log meanwhile. Raises ``NotFound``
+        for a name there isn't, ``Conflict`` when another rebuild took the place of this one.
         """
-        chosen = self._projections if names is None else [self._named(name) for name in names]
+        chosen = self.named(names)
         with self.store.writing() as writes:
-            for projection in chosen:
-                writes.reset(projection)
-        return self.catch_up(progress)
+            begun = {generations.begin(writes, projection)[:2] for projection in chosen}
+        size = self._bring_up("filling", chosen, progress)
+        with self.store.reading() as reads:
+            if not begun <= {one[:2] for one in reads.generations()}:
+                raise Conflict("another rebuild has taken the place of this one")
+        return size
 
-    def _named(self, name: str) -> Projection:
-        known = {projection.name: projection for projection in self._projections}
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1) or sorted(known)
-            raise NotFound(f"there is no projection {name!r}", advice=f"did you mean {' or '.join(near)}?")
-        return known[name]
+    def roll_back(self, names: Iterable[str] = ()) -> list[Generation]:
+        """Make the generations live again that were so before the last switch, all at once; returns them.
 
-    def _fold_batch(self, size: int) -> int:
-        """Fold one batch of the projections that are furthest behind; returns up to where all are folded then."""
+        Raises ``NotFound`` for a name there isn't, ``Conflict`` when one has none to go back to.
+        """
+        chosen = self.named(names)
         with self.store.writing() as writes:
-            marks = self._checked(writes, size)
-            behind = min((mark.position for mark in marks.values()), default=size - 1)
-            if behind >= size - 1:
-                return size
-            ahead = [mark.position for mark in marks.values() if mark.position > behind]
-            last = min([*ahead, size - 1, behind + self._batch])
-            chosen = [one for one in self._projections if marks[one.name].position == behind]
-            rows = self._read(behind + 1, last)
-            types = frozenset[str]().union(*(projection.types for projection in chosen))
-            entries = [entry for row in rows if (entry := decode(row.entry)).event.type in types]
-            leaf = leaf_hash(rows[-1].entry)
-            for projection in chosen:
-                _fold(writes, projection, entries)
-                writes.mark(projection.name, Mark(marks[projection.name].fingerprint, last, leaf))
-            return last + 1
+            return [generations.go_back(writes, projection.name, self._holds) for projection in chosen]
 
-    def _checked(self, writes: Writes, size: int) -> dict[str, Mark]:
-        """The marks by name, after throwing away rows that are not of this code or not of this log."""
-        stored = writes.marks()
-        marks = {}
-        for projection in self._projections:
-            mark = stored.get(projection.name)
-            good = mark is not None and mark.fingerprint == projection.fingerprint() and self._holds(mark, size)
-            marks[projection.name] = mark if mark is not None and good else writes.reset(projection)
-        return marks
+    def retry(self, names: Iterable[str] = ()) -> list[Generation]:
+        """Let the projections that have stopped (none named: all of them) go on; returns what had stopped.
 
-    def _holds(self, mark: Mark, size: int) -> bool:
-        """Whether the log holds the entry that the rows were folded up to. Others may be ahead of ``size``, rightly."""
-        if mark.position < 0:
+        Raises ``NotFound`` for a name there isn't.
+        """
+        chosen = {projection.name for projection in self.named(names)}
+        with self.store.writing() as writes:
+            stopped = [one for one in writes.generations() if one.fault is not None and one.projection in chosen]
+            writes.mark([one._replace(fault=None) for one in stopped])
+        return stopped
+
+    # --- One batch ---------------------------------------------------------------------------------------------------
+
+    def _bring_up(self, which: Which, projections: Sequence[Projection], progress: Progress | None) -> int:
+        size = self._log.head().size
+        while (done := self._step(which, projections, size)) is not None:
+            if progress is not None and done < size:
+                progress(done, size)
+        if progress is not None:
+            progress(size, size)
+        return size
+
+    def _step(self, which: Which, projections: Sequence[Projection], size: int) -> int | None:
+        """Fold one batch into the generations that are furthest behind; returns how many entries those then hold.
+
+        None when nothing is left to do: all hold ``size`` entries, but for those that have stopped.
+        """
+        with self.store.reading() as reads:
+            targets = _targets(which, projections, reads.generations(), size)
+        if not targets:
+            return None
+        behind = min(one.position for _, one in targets)
+        aims = [one.position for _, one in targets if one.position > behind]
+        last = min([*aims, behind + self._batch, max(behind, self._log.head().size - 1)])
+        entries = read_entries(self._log, behind + 1, last)
+        with self.store.writing() as writes:
+            now = writes.generations()
+            parts = [
+                Part(projection, one, self._work(writes, one))
+                for projection, one in targets
+                if one.position == behind and one in now
+            ]
+            lead = max((live.position for part in parts if (live := _beside(part, now))), default=-1)
+            if last >= size - 1 and lead > last:  # the live one has gone on meanwhile: be where it is, to replace it
+                entries = read_entries(self._log, behind + 1, lead)
+            self._fold(writes, parts, entries)
+            for part in parts:
+                if part.generation.state == "filling" and part.generation.position >= max(size - 1, lead):
+                    generations.finish(writes, part.projection, part.generation)
+        return behind + 1 + len(entries.read)
+
+    def _work(self, writes: Writes, generation: Generation) -> Work:
+        """The rows of a generation as this runner left them, if it was the last to write; else none are known yet."""
+        kept = self._kept.pop(generation[:2], None)
+        if kept is not None and kept.mark == (generation.position, generation.leaf):
+            kept.work.load = _Loader(writes, generation).one
+            return kept.work
+        if not self._holds(generation):
+            raise StoreError(
+                f"the rows of {generation.projection} are of another log", advice="make new ones: continuity rebuild"
+            )
+        return _fresh(writes, generation)
+
+    def _fold(self, writes: Writes, parts: Sequence[Part], entries: Entries) -> None:
+        """Fold entries into parts that stand just before them; write rows and marks."""
+        if not entries.read:
+            return
+        streams = streams_of(entries.read)
+        for part in parts:
+            part.work.prefetch(streams, _Loader(writes, part.generation).many)
+        failed = {id(failure.part) for failure in fold(parts, entries.read)}
+        for part in parts:
+            before, count, fault = part.generation, len(entries.read), None
+            if id(part) in failed or not poison.put(writes, part):
+                fresh = partial(_fresh, writes, before)
+                skipped = partial(poison.skipped, self._log, part.projection)
+                count, fault = poison.settle(writes, part, entries.read, fresh, skipped)
+            if count:
+                part.generation = before._replace(position=before.position + count, leaf=entries.leaf(count))
+            part.generation = part.generation._replace(fault=fault)
+            part.work.trim(self._cached_rows)
+            self._kept[before[:2]] = _Kept((part.generation.position, part.generation.leaf), part.work)
+        writes.mark([part.generation for part in parts])
+
+    def _holds(self, generation: Generation) -> bool:
+        """Whether the log holds the entry up to which a generation is folded."""
+        if generation.position < 0:
             return True
-        if mark.position >= size and mark.position >= self._log.head().size:
-            return False
-        return leaf_hash(self._log.row(mark.position).entry) == mark.leaf
-
-    def _read(self, first: int, last: int) -> list[Row]:
-        rows: list[Row] = []
-        while first <= last:
-            page = self._log.page(Selection(first, last), PAGE)
-            if not page or page[0].position != first or page[-1].position - first + 1 != len(page):
-                raise StoreError(
-                    f"the log has no entry at position {first}, or one after it", advice="audit the ledger"
-                )
-            rows += page
-            first = page[-1].position + 1
-        return rows
+        rows = self._log.page(Selection(generation.position, generation.position), 1)
+        return bool(rows) and leaf_hash(rows[0].entry) == generation.leaf
 
 
-def _fold(writes: Writes, projection: Projection, entries: Sequence[Entry]) -> None:
-    """Fold those entries that concern a projection, and write what changes."""
-    wanted = [entry for entry in entries if entry.event.type in projection.types]
-    tables = {table.name: table for table in projection.tables}
-    loaded = {name: writes.last(tables[name], values) for name, values in projection.needs(wanted).items()}
-    try:
-        changes = projection.fold(wanted, loaded)
-    except EventError as error:
-        first, last = wanted[0].seal.position, wanted[-1].seal.position
-        raise StoreError(
-            f"the projection {projection.name} can't fold the entries from {first} to {last}: {error}",
-            advice=error.advice,
-        ) from error
-    for name, rows in changes.items():
-        writes.put(tables[name], rows)
+class _Loader:
+    """Loads rows of one generation within a transaction."""
+
+    def __init__(self, reads: Reads, generation: Generation) -> None:
+        self._reads = reads
+        self._number = generation.number
+
+    def one(self, table: Any, key: Any) -> Any:
+        """The row with a key."""
+        return self._reads.row(table, key, self._number)
+
+    def many(self, table: Any, keys: list[str]) -> Any:
+        """The rows with these keys."""
+        return self._reads.rows_of(table, keys, self._number)
+
+
+def _fresh(reads: Reads, generation: Generation) -> Work:
+    """A work that knows nothing; of a generation that has not begun, that is all there is."""
+    return Work(_Loader(reads, generation).one, complete=generation.position < 0)
+
+
+def _targets(
+    which: Which, projections: Sequence[Projection], found: Sequence[Generation], size: int
+) -> list[tuple[Projection, Generation]]:
+    """The generations that this code goes on with and that don't hold ``size`` entries yet, or wait to be live."""
+    kinds = {"live": (generations.followed,), "filling": (generations.filling,)}.get(which, _BOTH)
+    ours = ((projection, kind(projection, found)) for projection in projections for kind in kinds)
+    return [
+        (projection, one)
+        for projection, one in ours
+        if one is not None and one.fault is None and (one.position < size - 1 or one.state == "filling")
+    ]
+
+
+_BOTH = (generations.followed, generations.filling)
+
+
+def _beside(part: Part, found: Sequence[Generation]) -> Generation | None:
+    """The live generation that a part is to replace."""
+    if part.generation.state != "filling":
+        return None
+    return generations.states(part.projection.name, found).get("live")

@@ -18,6 +18,7 @@ from ledger import catalog, lifecycle
 from ledger.catalog.base import RETENTION
 from ledger.catalog.values import END, VALUES
 from tools.cli.reference import cli_page
+from tools.read_models_page import read_models_page
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -69,6 +70,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli_page,
     "docs/reference/events.md": events_page,
     "docs/reference/events.schema.json": events_schema,
+    "docs/reference/read-models.md": read_models_page,
 }
 """The generated pages, by their place in the repository."""
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ledger.keys import sync_folder
+from ledger.private_files import sync_folder
 
 
 @contextmanager

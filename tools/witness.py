@@ -21,7 +21,6 @@ from pathlib import Path
 from ledger import witness
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.errors import Conflict, KeyFileError, MalformedNote, NotFound
-from ledger.keys import locked, read_private, read_secret, write_private
 from ledger.note import (
     ED25519,
     ML_DSA_44,
@@ -34,6 +33,7 @@ from ledger.note import (
     format_note,
     parse_note,
 )
+from ledger.private_files import locked, read_private, read_secret, write_private
 
 _ED25519 = "ed25519.seed"
 _ML_DSA_44 = "ml-dsa-44.seed"

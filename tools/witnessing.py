@@ -22,8 +22,8 @@ import msgspec
 from ledger import witness
 from ledger.checkpoint import Checkpoint
 from ledger.errors import SignatureError
-from ledger.keys import write_private
 from ledger.note import Signature, VerifierKey, open_note
+from ledger.private_files import write_private
 from ledger.strict import read_decimal
 from ledger.trust_policy import Party, TrustPolicy
 from ledger.witness import Request

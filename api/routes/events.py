@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from anyio import CapacityLimiter, to_thread
 from msgspec import Raw
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,13 +21,15 @@ from api import bodies, negotiation, problems, queries, reading
 from api.ledgers import Ledgers
 from api.problems import AllRejected
 from api.queries import EntryQuery, EventsQuery, PostQuery
+from api.room import Room, Threads
 from api.routes import Routes
 from api.security import POSTING, READING, Access, admit
 from api.settings import Settings
 from ledger.errors import EventError
 from ledger.flush import Outcome, Receipt
+from ledger.redaction import Redacted
 
-INLINE_BYTES = 16_384
+INLINE_BYTES = bodies.UNCOUNTED
 """Bodies up to this are checked on the event loop: that takes less time than handing them to a thread would."""
 PAGE_TYPES = (negotiation.JSON, negotiation.CLOUDEVENT_BATCH)
 ENTRY_TYPES = (negotiation.JSON, negotiation.OCTETS, negotiation.CLOUDEVENT)
@@ -41,12 +42,14 @@ async def post_events(request: Request) -> Response:
     atomic = queries.parse(request, PostQuery).mode == "atomic"
     settings: Settings = request.app.state.settings
     media_type = negotiation.content_type(request.headers, bodies.ACCEPTED)
-    body = await bodies.read(request, settings)
-    if len(body) > INLINE_BYTES:
-        outcomes = await _append_large(request, access, media_type, body, atomic)
-    else:
-        events = bodies.split(media_type, body, settings.body_events)
-        outcomes = await _append(request, access, events, atomic)
+    room: Room = request.app.state.room
+    with room.share(access.name) as share:
+        body = await bodies.read(request, settings, share)
+        if len(body) > INLINE_BYTES:
+            outcomes = await _append_large(request, access, media_type, body, atomic)
+        else:
+            events = bodies.split(media_type, body, settings.body_events)
+            outcomes = await _append(request, access, events, atomic)
     return _answer(request, access.name, outcomes)
 
 
@@ -64,14 +67,14 @@ async def _append(request: Request, access: Access, events: Sequence[bytes | Raw
 
 async def _append_large(request: Request, access: Access, media_type: str, body: bytes, atomic: bool) -> list[Outcome]:
     settings: Settings = request.app.state.settings
-    limiter: CapacityLimiter = request.app.state.posters
+    posters: Threads = request.app.state.posters
 
     def submit() -> Future[list[Outcome]]:
         events = bodies.split(media_type, body, settings.body_events)
         return access.log.submit(events, access.credential, atomic=atomic)
 
     # Shielded: a cancelled request must not cancel a future that the writer is about to resolve.
-    return await asyncio.shield(asyncio.wrap_future(await to_thread.run_sync(submit, limiter=limiter)))
+    return await asyncio.shield(asyncio.wrap_future(await posters.run(access.name, submit)))
 
 
 def _answer(request: Request, ledger: str, outcomes: list[Outcome]) -> Response:
@@ -129,7 +132,7 @@ async def get_entry(request: Request) -> Response:
     await reading.reach(request, access.log, query.min_position)
     row = await reading.in_thread(request, reading.read_row, access, position)
     headers = {"Vary": "Accept"}
-    values: dict[str, Any] | None = None
+    values: Redacted | None = None
     if query.disclose:
         (values,) = await reading.in_thread(request, reading.disclose, access, [row])
     else:

@@ -80,7 +80,8 @@ CREATE TRIGGER checkpoints_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON {schema}.
     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse('checkpoints are immutable');
 CREATE TRIGGER head_grows BEFORE UPDATE ON {schema}.head
     FOR EACH ROW
-    WHEN (NEW.size < OLD.size OR NEW.size = OLD.size AND (NEW.leaf <> OLD.leaf OR NEW.recorded <> OLD.recorded))
+    WHEN (NEW.size < OLD.size OR NEW.epoch < OLD.epoch
+        OR NEW.size = OLD.size AND (NEW.leaf <> OLD.leaf OR NEW.recorded <> OLD.recorded))
     EXECUTE FUNCTION {schema}.refuse('the head only moves on');
 CREATE TRIGGER head_remains BEFORE DELETE OR TRUNCATE ON {schema}.head
     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse('the head only moves on');

@@ -51,7 +51,8 @@ SESSION = """
 class LedgerDatastore(PostgresDatastore):
     """The library's datastore for one schema, made from a connection URL."""
 
-    def __init__(self, url: str, schema: str) -> None:
+    def __init__(self, url: str, schema: str, connections: int = POOL) -> None:
+        """Take the URL, and how many ``connections`` there may be at most; one of them is kept open."""
         super().__init__(
             "",
             "",
@@ -61,7 +62,7 @@ class LedgerDatastore(PostgresDatastore):
             connect_timeout=WAIT,
             idle_in_transaction_session_timeout=IDLE_TIMEOUT,
             pool_size=1,
-            max_overflow=POOL - 1,
+            max_overflow=connections - 1,
             lock_timeout=LOCK_TIMEOUT,
             schema=schema,
             originator_id_type="text",

@@ -17,6 +17,8 @@ from ledger.errors import Conflict
 from ledger.store.protocol import Head
 
 PREFIX = "ledger_"
+STATE_PREFIX = "state_"
+"""Of the schema into which the ledger's projections are folded; no longer than the other, so every name fits."""
 SCHEMA_VERSION = "1"
 LONGEST_NAME = 63 - len(PREFIX)
 """Letters of a ledger's name at most: PostgreSQL cuts longer names of schemas and channels, and two could meet."""
@@ -29,8 +31,9 @@ GRANTS = """
     GRANT UPDATE (size, leaf, recorded, epoch) ON {schema}.head TO {role};
     GRANT UPDATE (hashes) ON {schema}.tiles TO {role};
     GRANT DELETE ON {schema}.disclosures, {schema}.data_keys TO {role};
+    GRANT USAGE, CREATE ON SCHEMA {state} TO {role};
 """
-"""What the role of a service may do in a ledger's schema."""
+"""What the role of a service may do in a ledger's schema, and beside it: projections are tables of its own."""
 
 
 def schema_of(name: str) -> str:
@@ -40,16 +43,26 @@ def schema_of(name: str) -> str:
     return PREFIX + name
 
 
+def state_schema_of(schema: str) -> str:
+    """The schema of the projections of the ledger in ``schema``."""
+    return STATE_PREFIX + schema.removeprefix(PREFIX)
+
+
 def create_schema(connection: Connection[Any], schema: str, origin: str, head: Head) -> None:
-    """Make the schema with its tables, empty, at ``head``, in one transaction. Raises ``Conflict`` when it exists."""
+    """Make the schema with its tables, empty, at ``head``, and the empty one of its projections, in one transaction.
+
+    Raises ``Conflict`` when either exists.
+    """
     text = resources.files("ledger.store").joinpath("postgres.sql").read_text(encoding="utf-8")
     with connection.transaction():
         try:
             connection.execute(_filled(text, schema=Identifier(schema)))
+            connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(state_schema_of(schema))))
         except (errors.DuplicateSchema, errors.UniqueViolation) as error:  # the second: made by another just now
             raise Conflict(
                 f"there is a schema {schema} already in the database",
-                advice=f"choose another name; if an interrupted init left it: DROP SCHEMA {schema} CASCADE",
+                advice=f"choose another name; if an interrupted init left it: "
+                f"DROP SCHEMA {schema}, {state_schema_of(schema)} CASCADE",
             ) from error
         within = Identifier(schema)
         connection.execute(SQL("INSERT INTO {}.head VALUES (true, %s, %s, %s, %s)").format(within), head)
@@ -60,13 +73,16 @@ def create_schema(connection: Connection[Any], schema: str, origin: str, head: H
 
 def drop_schema(connection: Connection[Any], schema: str) -> None:
     """Take back a schema that ``create_schema`` made, with all in it. For a ledger that never came to be."""
-    connection.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(schema)))
+    both = Identifier(schema), Identifier(state_schema_of(schema))
+    connection.execute(SQL("DROP SCHEMA {}, {} CASCADE").format(*both))
 
 
 def grant(connection: Connection[Any], schema: str, role: str) -> None:
     """Let the service's role ``role`` use the schema: what docs/how-to/postgresql.md lists, and nothing else."""
     with connection.transaction():
-        connection.execute(_filled(GRANTS, schema=Identifier(schema), role=Identifier(role)))
+        connection.execute(
+            _filled(GRANTS, schema=Identifier(schema), state=Identifier(state_schema_of(schema)), role=Identifier(role))
+        )
 
 
 def _filled(text: str, **names: Identifier) -> Composed:

@@ -99,6 +99,19 @@ class Statements:
             f"SELECT {_KEY_COLUMNS} FROM unnest({_arrays(_PAIR_KINDS)}) AS wanted (member, stream)"  # noqa: S608
             " JOIN {s}.data_keys USING (member, stream)"
         )
+        self.key_counts = on("SELECT epoch, count(*) FROM {s}.data_keys GROUP BY epoch")
+        self.keys_before = on(
+            f"SELECT {_KEY_COLUMNS} FROM {{s}}.data_keys"  # noqa: S608
+            " WHERE (stream, member) > (%s, %s) AND epoch < %s ORDER BY stream, member LIMIT %s"
+        )
+        self.erase_disclosures = on("DELETE FROM {s}.disclosures WHERE position = ANY(%s)")
+        self.erase_data_keys = on(
+            f"DELETE FROM {{s}}.data_keys WHERE (member, stream) IN (SELECT * FROM unnest({_arrays(_PAIR_KINDS)}))"  # noqa: S608
+        )
+        self.insert_data_keys = on(
+            f"INSERT INTO {{s}}.data_keys ({_KEY_COLUMNS}) SELECT * FROM unnest({_arrays(_KEY_KINDS)})"  # noqa: S608
+        )
+        self.turn = on("UPDATE {s}.head SET epoch = %s")
         self.checkpoints = on("SELECT size, note FROM {s}.checkpoints WHERE size > %s ORDER BY size LIMIT %s")
         self.latest_checkpoint = on("SELECT note FROM {s}.checkpoints ORDER BY size DESC LIMIT 1")
         self.add_checkpoint = on("INSERT INTO {s}.checkpoints VALUES (%s, %s) ON CONFLICT (size) DO NOTHING")
@@ -162,6 +175,15 @@ class PostgresReads:
             return {}
         found = (WrappedKey(*row) for row in self.all(self._sql.data_keys, *arrays(_PAIR_KINDS, wanted)))
         return {(key.member, key.stream): key for key in found}
+
+    def key_counts(self) -> dict[int, int]:
+        """How many wrapped data keys there are of each epoch that has any."""
+        return {epoch: count for epoch, count in self.all(self._sql.key_counts)}  # noqa: C416 - tuples of any length
+
+    def keys_before(self, epoch: int, after: WrappedKey | None = None, limit: int = PAGE) -> list[WrappedKey]:
+        """The first ``limit`` wrapped keys of epochs before ``epoch``, beyond ``after``."""
+        place = ("", "") if after is None else (after.stream, after.member)
+        return [WrappedKey(*row) for row in self.all(self._sql.keys_before, *place, Int8(epoch), Int8(limit))]
 
     def checkpoints(self, after: int, limit: int = PAGE) -> list[tuple[int, bytes]]:
         """(size, note) of the signed checkpoints above a size, ascending."""
@@ -228,6 +250,28 @@ class PostgresWrites(PostgresReads):
             prepare=True,
         )
         self._head = batch.head
+
+    def erase(self, positions: Sequence[int], pairs: Sequence[tuple[str, str]]) -> None:
+        """Delete the disclosures at those positions and the wrapped keys of those (member, stream), as far as there."""
+        if positions:
+            self._cursor.execute(self._sql.erase_disclosures, [list(map(Int8, positions))])
+        if pairs:
+            self._cursor.execute(self._sql.erase_data_keys, arrays(_PAIR_KINDS, pairs))
+
+    def rewrap(self, keys: Sequence[WrappedKey]) -> None:
+        """Put these in the place of the wrapped keys that their (member, stream) have.
+
+        By deleting and inserting: the service's role may not change a key in its place.
+        """
+        if keys:
+            pairs = [(key.member, key.stream) for key in keys]
+            self._cursor.execute(self._sql.erase_data_keys, arrays(_PAIR_KINDS, pairs))
+            self._cursor.execute(self._sql.insert_data_keys, arrays(_KEY_KINDS, keys))
+
+    def turn(self, epoch: int) -> None:
+        """Set the head's epoch."""
+        self._cursor.execute(self._sql.turn, [Int8(epoch)])
+        self._head = self._head._replace(epoch=epoch)
 
     def _copied(self, statement: str, kinds: list[str], rows: Sequence[_AnyRow]) -> Sequence[_AnyRow]:
         """Send rows by COPY if they are many; what is left to be sent otherwise."""

@@ -121,6 +121,17 @@ class Reads(Protocol):
         """The wrapped data keys by (member, stream); unknown pairs are left out."""
         ...
 
+    def key_counts(self) -> dict[int, int]:
+        """How many wrapped data keys there are of each epoch that has any; reads them all."""
+        ...
+
+    def keys_before(self, epoch: int, after: WrappedKey | None = None, limit: int = PAGE) -> list[WrappedKey]:
+        """The first ``limit`` wrapped keys of epochs before ``epoch``, beyond ``after`` in an order of the store's own.
+
+        Empty at the end; rewrapping those had leaves the place of the others as it is.
+        """
+        ...
+
     def checkpoints(self, after: int, limit: int = PAGE) -> list[tuple[int, bytes]]:
         """(size, note) of the signed checkpoints above a size, ascending."""
         ...
@@ -147,6 +158,18 @@ class Writes(Reads, Protocol):
 
     def write(self, batch: Batch) -> None:
         """Write a batch. Nothing is durable before the transaction's context ends without an error."""
+        ...
+
+    def erase(self, positions: Sequence[int], pairs: Sequence[tuple[str, str]]) -> None:
+        """Delete the disclosures at those positions and the wrapped keys of those (member, stream), as far as there."""
+        ...
+
+    def rewrap(self, keys: Sequence[WrappedKey]) -> None:
+        """Put these in the place of the wrapped keys that their (member, stream) have."""
+        ...
+
+    def turn(self, epoch: int) -> None:
+        """Set the head's epoch, under which data keys are wrapped from now on. It never goes back."""
         ...
 
 
@@ -181,6 +204,14 @@ class Store(Protocol):
 
     def add_checkpoint(self, size: int, note: bytes) -> None:
         """Keep a signed checkpoint, durably; one that is kept already stays as it is."""
+        ...
+
+    def scrub(self) -> bool:
+        """Let nothing of what was deleted stay in the store's files; False when readers kept it from that.
+
+        A database server keeps what its logs and dead rows hold for as long as it is set to: True, since there is
+        nothing to be done from here.
+        """
         ...
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:

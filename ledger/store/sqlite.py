@@ -160,6 +160,19 @@ class SQLiteStore(SQLiteApplicationRecorder):
         with self.writing() as transaction:
             transaction.keep_checkpoint(size, note)
 
+    def scrub(self) -> bool:
+        """Move all that was written into the file and cut its log to nothing; False when readers kept it from that.
+
+        What is deleted is overwritten in the file as it is deleted (``secure_delete``), but its log still holds the
+        pages as they were before.
+        """
+        with self._write_lock, translated():
+            self._pool.check_open()
+            if self._writer is None:
+                self._writer = _connect(self.path)
+            (busy, *_) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
     def _insert_events(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **_: Any) -> NoReturn:
         """Closed: the library's insert would write rows without a seal."""
         raise StoreError("entries are written by ledger.log only", advice="append through the log, which seals them")

@@ -56,7 +56,7 @@ CREATE TRIGGER checkpoints_stay BEFORE UPDATE ON checkpoints
 CREATE TRIGGER checkpoints_remain BEFORE DELETE ON checkpoints
     BEGIN SELECT RAISE(ABORT, 'checkpoints are immutable'); END;
 CREATE TRIGGER head_grows BEFORE UPDATE ON head
-    WHEN NEW.one <> OLD.one OR NEW.size < OLD.size
+    WHEN NEW.one <> OLD.one OR NEW.size < OLD.size OR NEW.epoch < OLD.epoch
         OR NEW.size = OLD.size AND (NEW.leaf <> OLD.leaf OR NEW.recorded <> OLD.recorded)
     BEGIN SELECT RAISE(ABORT, 'the head only moves on'); END;
 CREATE TRIGGER head_remains BEFORE DELETE ON head

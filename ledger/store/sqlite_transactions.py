@@ -115,11 +115,21 @@ class SQLiteReads:
         found: dict[tuple[str, str], WrappedKey] = {}
         for member, stream in wanted:
             rowids = [position + 1 for position in places.get(stream, ())]
-            sql = "SELECT rowid - 1, member, stream, epoch, wrapped FROM data_keys WHERE member = ? AND rowid IN (%s)"
+            sql = f"{_KEYS} WHERE member = ? AND rowid IN (%s)"
             for row in self._among(sql, rowids, member):
                 found[member, stream] = WrappedKey(*row)
                 break
         return found
+
+    def key_counts(self) -> dict[int, int]:
+        """How many wrapped data keys there are of each epoch that has any."""
+        return dict(self._cursor.execute("SELECT epoch, count(*) FROM data_keys GROUP BY epoch"))
+
+    def keys_before(self, epoch: int, after: WrappedKey | None = None, limit: int = PAGE) -> list[WrappedKey]:
+        """The first ``limit`` wrapped keys of epochs before ``epoch``, beyond ``after``."""
+        sql = f"{_KEYS} WHERE rowid > ? AND epoch < ? ORDER BY rowid LIMIT ?"
+        found = self._cursor.execute(sql, (0 if after is None else after.position + 1, epoch, limit))
+        return list(map(WrappedKey._make, found))
 
     def checkpoints(self, after: int, limit: int = PAGE) -> list[tuple[int, bytes]]:
         """(size, note) of the signed checkpoints above a size, ascending."""
@@ -200,6 +210,26 @@ class SQLiteWrites(SQLiteReads):
         )
         self._cursor.execute("UPDATE head SET size = ?, leaf = ?, recorded = ?, epoch = ?", batch.head)
 
+    def erase(self, positions: Sequence[int], pairs: Sequence[tuple[str, str]]) -> None:
+        """Delete the disclosures at those positions and the wrapped keys of those (member, stream), as far as there."""
+        self._cursor.executemany("DELETE FROM disclosures WHERE rowid = ?", [(at + 1,) for at in positions])
+        places = self._stream_positions([stream for _, stream in pairs]) if pairs else {}
+        self._cursor.executemany(
+            "DELETE FROM data_keys WHERE rowid = ? AND member = ?",
+            [(at + 1, member) for member, stream in pairs for at in places.get(stream, ())],
+        )
+
+    def rewrap(self, keys: Sequence[WrappedKey]) -> None:
+        """Put these in the place of the wrapped keys that their (member, stream) have."""
+        self._cursor.executemany(
+            "UPDATE data_keys SET epoch = ?, wrapped = ? WHERE rowid = ? AND member = ? AND stream = ?",
+            [(key.epoch, key.wrapped, key.position + 1, key.member, key.stream) for key in keys],
+        )
+
+    def turn(self, epoch: int) -> None:
+        """Set the head's epoch."""
+        self._cursor.execute("UPDATE head SET epoch = ?", (epoch,))
+
     def rows(self, selection: Selection, limit: int = PAGE) -> list[Row]:
         """The first ``limit`` rows of a selection, by position, with those written in this transaction."""
         return self._walk(selection, limit)
@@ -221,6 +251,7 @@ class SQLiteWrites(SQLiteReads):
 
 ROWS = "SELECT rowid - 1, entry FROM entries"
 """Entries with their positions, to be narrowed by ``WHERE``."""
+_KEYS = "SELECT rowid - 1, member, stream, epoch, wrapped FROM data_keys"
 _row = functools.partial(tuple.__new__, Row)
 """``Row._make`` at a third of its time, for long scans."""
 

@@ -69,6 +69,7 @@ def test_without_any_word_it_is_the_ledger_studio_in_data_here(
         "consistency 1 1",
         "show ledger:main",
         "rebuild",
+        "query pieces",
         "audit",
     ],
 )

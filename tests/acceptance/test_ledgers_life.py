@@ -13,6 +13,7 @@ from ledger.checkpoint import open_checkpoint
 from ledger.errors import ProofError
 from ledger.merkle import leaf_hash, root_of, verify_consistency
 from ledger.note import VerifierKey
+from projections.models import READ_MODELS
 from tests.acceptance.conftest import ORIGIN, Run
 
 
@@ -192,8 +193,10 @@ def test_a_checkpoint_is_a_signed_note_that_stays_the_same_while_nothing_is_appe
 
 def test_a_rebuild_makes_the_projections_anew_from_the_log(week: Run, data: Path) -> None:
     told = week("rebuild", "--json").json
-    assert [one["name"] for one in told["projections"]] == ["reservations", "stage_history"]
-    assert {one["position"] for one in told["projections"]} == {40}
+    assert [one["name"] for one in told["projections"]] == [model.name for model in READ_MODELS]
+    assert {(one["position"], one["lag"], one["state"], one["fault"]) for one in told["projections"]} == {
+        (40, 0, "live", None)
+    }
     assert (data / "studio" / "projections.db").is_file()
     assert b"reservations" in week("rebuild", "reservations").out
     assert week("rebuild", "reservation").code == 10
@@ -207,6 +210,7 @@ def test_reading_appends_nothing(week: Run) -> None:
         "show reservation:R-2101",
         "consistency 1 41",
         "rebuild",
+        "query reservations",
         "log --jsonl",
         "log",
     ):

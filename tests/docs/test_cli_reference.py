@@ -52,6 +52,7 @@ def test_the_documents_have_the_fields_that_it_names(
     lines = (
         "log",
         "show reservation:R-2101",
+        "query reservations",
         "rebuild",
         "audit",
         "checkpoint",
@@ -59,6 +60,9 @@ def test_the_documents_have_the_fields_that_it_names(
         "consistency 3 41",
         "diff --from 3 --to 9",
         "publish out",
+        "attest",
+        "check-state",
+        "replay --out then.db",
         "slice --out all.slice",
         "version",
     )
@@ -67,6 +71,8 @@ def test_the_documents_have_the_fields_that_it_names(
     (tmp_path / "policy").write_text("quorum none\n")
     for line in ("init w --name w", "add-log w --key vkey", "keys w", "collect --policy policy"):
         documents[f"witness {line.split()[0]}"] = run(f"witness {line} --json")
+    for line in ("list", "show member", "test member"):
+        documents[f"redaction {line.split()[0]}"] = run(f"redaction {line} --json")
     assert documents.keys() == DOCUMENTS.keys()
     for name, document in documents.items():
         fields = DOCUMENTS[name].removesuffix(", …").split(", ")

@@ -16,9 +16,11 @@ continuity init studio --origin localhost/studio > init.txt
 grep -o 'localhost/studio+.*' init.txt > studio.vkey
 continuity append examples/studio-week.ndjson 2>/dev/null
 """
-HOW_TO = ("audit", "check-a-proof", "post-events", "witnesses")
+HOW_TO = ("audit", "check-a-proof", "look-back", "post-events", "witnesses")
 FOR_SERVERS = ("postgresql", "scale-out")
 """Pages about servers of the reader's own."""
+FOR_BUILDERS = ("test-faults",)
+"""Pages about the tests themselves."""
 
 
 @pytest.fixture(autouse=True)
@@ -48,11 +50,16 @@ def test_the_how_to_page_runs_and_shows_what_it_says(name: str, repository: Path
 
 
 def test_every_how_to_page_is_run(repository: Path) -> None:
-    assert {path.stem for path in (repository / "docs" / "how-to").glob("*.md")} == {*HOW_TO, *FOR_SERVERS}
+    assert {path.stem for path in (repository / "docs" / "how-to").glob("*.md")} == {
+        *HOW_TO,
+        *FOR_SERVERS,
+        *FOR_BUILDERS,
+    }
 
 
 def test_the_page_on_postgresql_lists_the_grants_that_init_makes(repository: Path) -> None:
     page = (repository / "docs" / "how-to" / "postgresql.md").read_text()
     (listed,) = [block for block in re.findall(r"```sql\n(.*?)```", page, re.DOTALL) if "GRANT" in block]
-    made = GRANTS.replace("{schema}", "ledger_studio").replace("{role}", "continuity_service")
+    names = {"schema": "ledger_studio", "state": "state_studio", "role": "continuity_service"}
+    made = GRANTS.format(**names)
     assert listed.split() == made.split()

@@ -10,6 +10,9 @@ from ledger.audit import audit
 from ledger.errors import StoreError
 from ledger.log import Log
 from ledger.store.opening import StoreURL
+from projections.models.reservations import RESERVATIONS
+from projections.runner import Runner
+from projections.store.opening import open_projections
 from tests.support.events import ORIGIN, estimate_changed, requested
 from tests.support.postgres import with_user
 from tests.support.whole import check_whole
@@ -114,6 +117,35 @@ def test_the_service_s_role_can_change_remove_and_lift_nothing(served, database)
         service.execute("GRANT ALL ON entries TO PUBLIC")  # which warns, and grants nothing
     assert done == []
     assert contents(database) == before
+
+
+def test_the_service_s_role_keeps_the_projections_and_its_tables_stand_beside_the_ledger_s(tmp_path, served, database):
+    before = contents(database)
+    url = StoreURL(served)
+    with (
+        Log.open(tmp_path, "studio", store=url) as log,
+        Runner(log, open_projections(url, "studio", tmp_path)) as runner,
+    ):
+        runner.catch_up()
+        runner.rebuild()
+        runner.rebuild(["reservations"])
+        runner.roll_back(["reservations"])
+        with runner.store.reading() as reads:
+            assert reads.row(RESERVATIONS, "reservation:R-1")
+    assert contents(database) == before
+    with psycopg.connect(served) as service:
+        assert service.execute("SELECT stage FROM state_studio.reservations").fetchall() == [("intake",)]
+
+
+def test_without_a_schema_for_them_the_service_s_role_says_who_can_make_it(tmp_path, served, database):
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("DROP SCHEMA state_studio CASCADE")
+    with pytest.raises(StoreError, match='no schema "state_studio" for the projections') as refused:
+        open_projections(StoreURL(served), "studio", tmp_path)
+    assert refused.value.advice == "let the owner make it: see docs/how-to/postgresql.md"
+    open_projections(StoreURL(database), "studio", tmp_path).close()  # the owner's own way makes it
+    with pytest.raises(StoreError, match="permission denied"):
+        open_projections(StoreURL(served), "studio", tmp_path)
 
 
 def test_an_operator_of_the_role_s_own_does_not_turn_a_trigger(served, database):

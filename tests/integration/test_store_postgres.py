@@ -79,6 +79,8 @@ def test_every_statement_finds_its_rows_by_an_index(log):
         sql.notifications: (5, 500, 10),
         sql.last_notification: (),
         sql.find_ids: (["urn:test"], ["e-1"]),
+        sql.find_ids_of_one: ("urn:test", ["e-1"]),
+        sql.erase_data_keys: (["M-1"], ["reservation:R-1"]),
         sql.streams: (["reservation:R-1"],),
         sql.member_versions: (["M-1"],),
         sql.tile: (0, 0),

@@ -13,9 +13,11 @@ from ledger.errors import LedgerError, NotFound, StoreError
 from ledger.log import Log
 from ledger.merkle import leaf_hash
 from ledger.store import sqlite as sqlite_store
-from ledger.store.protocol import Head, Selection
+from ledger.store.protocol import Head, Selection, WrappedKey
 from ledger.store.sqlite import SQLiteStore
 from projections.runner import Runner
+from projections.store.opening import open_projections
+from tests.contract.stores import EMPTY, new_row, write
 from tests.support.events import ORIGIN, estimate_changed, new_log, requested
 from tests.support.whole import check_file, check_receipts, check_whole
 
@@ -361,7 +363,41 @@ def test_no_file_of_a_ledger_is_readable_by_others(tmp_path):
     with new_log(tmp_path) as log:
         log.append([requested()])
         assert log.page(Selection(stream="reservation:R-1"))
-        Runner(log, tmp_path / "studio" / "projections.db").catch_up()
+        with Runner(log, open_projections(None, "studio", tmp_path / "studio")) as runner:
+            runner.catch_up()
         files = [path for path in (tmp_path / "studio").rglob("*") if path.is_file()]
         assert {path.name for path in files} >= {"ledger.db", "ledger.db-wal", "index.db", "projections.db"}
         assert {oct(path.stat().st_mode & 0o077) for path in files} == {"0o0"}
+
+
+def test_what_is_deleted_is_nowhere_in_the_file_or_its_log_once_scrubbed(tmp_path):
+    """Large values too, which stand in pages of their own that become free."""
+    path = tmp_path / "ledger.db"
+    store = SQLiteStore.create(path, ORIGIN, EMPTY)
+    marks = [b"PRIVATE-%d-" % at * size for at, size in enumerate((1, 40, 5_000))]
+    write(
+        store,
+        [new_row(at, "s:1", at + 1, member=("M-1", at + 1)) for at in range(3)],
+        disclosures=list(enumerate(marks)),
+        keys=[WrappedKey(0, "M-1", "s:1", 1, b"PRIVATE-KEY")],
+    )
+    assert b"PRIVATE-" in path.with_name("ledger.db-wal").read_bytes()
+    with store.writing() as writes:
+        writes.erase(range(3), [("M-1", "s:1")])
+    with store.reading():
+        pass
+    assert store.scrub()
+    for file in tmp_path.iterdir():
+        assert b"PRIVATE-" not in file.read_bytes(), file
+    store.close()
+
+
+def test_a_scrub_says_when_a_reader_kept_it_from_its_work(tmp_path, monkeypatch):
+    store = SQLiteStore.create(tmp_path / "ledger.db", ORIGIN, EMPTY)
+    monkeypatch.setattr("ledger.store.sqlite.LOCK_TIMEOUT", 0.05)
+    with store.reading() as reads:
+        assert reads.head() == EMPTY
+        write(store, [new_row(0, "s:1", 1)])
+        assert not store.scrub()
+    assert store.scrub()
+    store.close()

@@ -17,6 +17,9 @@ from msgspec import Struct
 
 from ledger.log import Log
 from ledger.store.opening import StoreURL
+from projections.runner import Runner
+from projections.store.opening import open_projections
+from projections.store.protocol import ProjectionStore
 from tools.cli import output
 from tools.cli.exit_codes import ExitCode
 
@@ -47,6 +50,16 @@ class Settings(Struct):
         """The ledger, opened for the time of the context. Raises what ``Log.open`` raises."""
         with Log.open(self.data, self.ledger, store=self.store, accept_clock=accept_clock, alarm=output.say) as log:
             yield log
+
+    def projections(self) -> ProjectionStore:
+        """The rows of its projections; for the caller to close. Raises ``StoreError``."""
+        return open_projections(self.store, self.ledger, self.folder)
+
+    @contextmanager
+    def running(self) -> Iterator[tuple[Log, Runner]]:
+        """The ledger and its projections, opened for the time of the context. Raises also ``StoreError``."""
+        with self.opened() as log, Runner(log, self.projections()) as runner:
+            yield log, runner
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)

@@ -20,17 +20,18 @@ START_SECONDS = 60
 
 
 class Server(NamedTuple):
-    """A running server: its port, its process, the keys of its ledger ``studio`` and the folder it serves."""
+    """A running server: its port, its process, the keys of a ledger and its name, and the folder it serves."""
 
     port: int
     process: subprocess.Popen[bytes]
     keys: dict[str, str]
     data: Path
+    ledger: str = "studio"
 
     def client(self, role: str = "owner") -> httpx2.Client:
         """A client that speaks with the key of a role, below the ledger."""
         return httpx2.Client(
-            base_url=f"http://127.0.0.1:{self.port}/v1/ledgers/studio",
+            base_url=f"http://127.0.0.1:{self.port}/v1/ledgers/{self.ledger}",
             headers={"Authorization": f"Bearer {self.keys[role]}"},
             timeout=60,
         )
@@ -60,9 +61,14 @@ class Server(NamedTuple):
         """The head of a raw POST to the ledger's events; chunked unless a length is given."""
         framing = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
         return (
-            f"POST /v1/ledgers/studio/events HTTP/1.1\r\nHost: 127.0.0.1\r\n{framing}\r\n"
+            f"POST /v1/ledgers/{self.ledger}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n{framing}\r\n"
             f"Authorization: Bearer {self.keys['owner']}\r\nContent-Type: {content_type}\r\n\r\n"
         ).encode()
+
+    def memory(self) -> int:
+        """Mebibytes that the process has in memory."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE") // 2**20
 
 
 @contextmanager

@@ -22,18 +22,13 @@ def status(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1])
 
 
-def resident_mebibytes(pid: int) -> float:
-    with open(f"/proc/{pid}/statm", encoding="ascii") as statm:  # noqa: PTH123
-        return int(statm.read().split()[1]) * 4096 / MEBIBYTE
-
-
 def test_twenty_megabytes_in_chunks_are_refused_and_not_held(server):
     chunk = b"%x\r\n%b\r\n" % (MEBIBYTE, b" " * MEBIBYTE)
-    before = resident_mebibytes(server.process.pid)
+    before = server.memory()
     answers = [server.raw(server.post_head(), *([chunk] * 20), b"0\r\n\r\n") for _ in range(3)]
     assert [status(answer) for answer in answers] == [413] * 3
     assert all(b"body-too-large" in answer for answer in answers)
-    assert resident_mebibytes(server.process.pid) - before < 60
+    assert server.memory() - before < 60
 
 
 def test_a_body_without_end_is_cut_off(server):

@@ -120,6 +120,19 @@ def test_a_full_queue_refuses_the_group_and_the_next_is_taken(log: Log, monkeypa
     assert asyncio.run(run()).position == 1
 
 
+def test_more_than_may_wait_for_a_group_are_refused_at_once(log: Log, monkeypatch):
+    monkeypatch.setattr("api.gather.MAX_WAITING", 3)
+
+    async def run():
+        gathering = Gathering(log)
+        waiting = [asyncio.ensure_future(gathering.append(requested(f"R-{number}"), LOCAL)) for number in range(5)]
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    outcomes = asyncio.run(run())
+    assert [type(one) for one in outcomes[3:]] == [Busy, Busy]
+    assert [one.position for one in outcomes[:3]] == [1, 2, 3]
+
+
 def test_a_fault_that_nobody_foresaw_reaches_its_callers(log: Log, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("unforeseen")

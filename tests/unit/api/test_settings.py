@@ -15,12 +15,19 @@ def test_an_empty_environment_gives_the_defaults():
 
 def test_each_setting_is_read_under_its_name():
     given = {"data": "/srv/x", "body_limit": "4096", "body_events": "7", "body_seconds": "0.5", "wait_seconds": "0"}
+    given["body_memory"] = "8192"
     environment = {f"CONTINUITY_{name.upper()}": value for name, value in given.items()}
     settings = Settings.from_environment(
         {**environment, "CONTINUITY_ACCESS_LOG": "none", "CONTINUITY_LEDGER": "studio"}
     )
     assert settings == Settings(
-        data=Path("/srv/x"), body_limit=4096, body_events=7, body_seconds=0.5, wait_seconds=0, access_log="none"
+        data=Path("/srv/x"),
+        body_limit=4096,
+        body_events=7,
+        body_seconds=0.5,
+        body_memory=8192,
+        wait_seconds=0,
+        access_log="none",
     )
 
 

@@ -12,9 +12,24 @@ from api.app import COLLECTOR, create_app
 from api.journal import Journal
 from api.middleware import SECURITY_HEADERS
 from api.settings import Settings
+from ledger.errors import StoreError
 from tests.support import http
 from tests.support.events import requested
 from tests.support.http import BASE, ONE, Service, slug
+
+
+def test_a_ledger_that_can_not_be_closed_well_is_told_of_and_keeps_no_other_open(tmp_path, capfdbinary):
+    with http.service(tmp_path) as service:
+        http.make_ledger(tmp_path, "other")
+        service.post(requested("R-1"))
+        other = service.client.app.state.ledgers._open("other")
+        (tmp_path / "studio" / "keys" / "last-checkpoint").chmod(0o644)
+        (log,) = [log for log in service.client.app.state.ledgers._logs.values() if log is not other]
+    for closed in (log, other):
+        with pytest.raises(StoreError, match="closed"):
+            closed.head()
+    (line,) = [json.loads(line) for line in capfdbinary.readouterr().err.splitlines() if b"while closing" in line]
+    assert (line["event"], line["ledger"]) == ("alarm", "studio")
 
 
 @pytest.mark.parametrize("given", ["a", "Trace-1.2_x", "0" * 64])

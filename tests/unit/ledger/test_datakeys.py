@@ -5,7 +5,8 @@ from ledger import entry, privacy
 from ledger.datakeys import DataKeys, pair_of
 from ledger.errors import KeyFileError, StoreError
 from ledger.event import LOCAL, prepare
-from ledger.keys import Keys, write_private
+from ledger.keys import Keys
+from ledger.private_files import write_private
 from ledger.store.protocol import Head, Row
 from tests.support.events import ORIGIN, plain, requested
 

@@ -4,9 +4,10 @@ import pickle
 
 import pytest
 
-from ledger import keys as ledger_keys
+from ledger import private_files
 from ledger.errors import KeyFileError, StoreFull
-from ledger.keys import Keys, read_private, write_private
+from ledger.keys import Keys
+from ledger.private_files import read_private, write_private
 from tests.support.events import ORIGIN
 
 FILES = ["ed25519.seed", "ml-dsa-44.seed", "epoch-000001.key"]
@@ -138,7 +139,7 @@ class TestPrivateFiles:
     @pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, StoreFull), (errno.EIO, KeyFileError)])
     def test_stay_whole_when_writing_fails(self, tmp_path, monkeypatch, number, kind):
         write_private(tmp_path / "x", b"one")
-        monkeypatch.setattr(ledger_keys.os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(number, "no")))
+        monkeypatch.setattr(private_files.os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(number, "no")))
         with pytest.raises(kind, match="x"):
             write_private(tmp_path / "x", b"two")
         assert read_private(tmp_path / "x") == b"one"

@@ -94,6 +94,12 @@ def posted(*events):
     return made
 
 
+def sized(count, *events):
+    made = posted(*events)
+    made.size = count
+    return made
+
+
 def size(gate):
     with gate.reading() as reads:
         return reads.head().size
@@ -177,6 +183,20 @@ class TestGroups:
             answer.result(20)
         writer.submit(posted(requested("R-6"))).result(20)
         assert size(gate) == 7
+
+    def test_the_queue_is_bounded_in_bytes_as_well(self, writer, gate, monkeypatch):
+        monkeypatch.setattr(ledger_writer, "MAX_QUEUED_BYTES", 1000)
+        gate.open.clear()
+        answers = [writer.submit(sized(5000, requested("R-0")))]  # however large, when nothing waits
+        assert gate.entered.wait(20)
+        answers += [writer.submit(sized(500, requested(f"R-{n}"))) for n in range(1, 3)]
+        with pytest.raises(Busy, match="2 events wait"):
+            writer.submit(sized(1, requested("R-3")))
+        gate.open.set()
+        for answer in answers:
+            answer.result(20)
+        writer.submit(sized(1000, requested("R-3"))).result(20)
+        assert size(gate) == 4
 
     def test_one_request_larger_than_the_queue_is_taken_when_nothing_waits(self, writer, gate, monkeypatch):
         monkeypatch.setattr(ledger_writer, "MAX_QUEUED", 2)

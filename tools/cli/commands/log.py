@@ -9,11 +9,14 @@ from typing import Any
 import click
 import msgspec
 
-from ledger import catalog, entry
+from ledger import catalog
 from ledger.canonical import MAX_INTEGER
+from ledger.entry import decode
 from ledger.errors import InvalidEvent
 from ledger.event import to_cloudevent
 from ledger.log import Log
+from ledger.redaction import Policy, redact
+from ledger.redaction import policy as redaction_policy
 from ledger.store.protocol import Row, Selection
 from tools.cli import output
 from tools.cli.settings import Settings, pass_settings, verb
@@ -55,6 +58,13 @@ class EventTypeName(click.ParamType[str]):
 @click.option("--to", "last", metavar="END", help="Up to this position or time, inclusive.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most this many entries.")
 @click.option("--raw", is_flag=True, help="The exact bytes of each entry, one a line.")
+@click.option(
+    "--policy",
+    default="staff",
+    show_default=True,
+    metavar="NAME",
+    help="Which redaction policy discloses private values.",
+)
 @click.option("--jsonl", is_flag=True, help="Each entry as a CloudEvent, one a line, private values disclosed.")
 @pass_settings
 def log(
@@ -68,15 +78,18 @@ def log(
     limit: int | None,
     raw: bool,
     jsonl: bool,
+    policy: str,
 ) -> None:
     """Read the log, oldest entry first.
 
     START and END are positions or times: when an entry was recorded, not when its event says that it happened. A time
     is a date, or RFC 3339 with an offset. Bytes from --raw hash to the leaves of the tree and hold no private value;
-    --jsonl and --json disclose these, to you as the local owner. With --raw or --jsonl, --json only shapes errors.
+    --jsonl and --json disclose these by a policy (see "redaction"), as to staff unless another is named. With --raw or
+    --jsonl, --json only shapes errors.
     """
     if raw and jsonl:
         raise click.UsageError("--raw and --jsonl exclude each other", click.get_current_context())
+    chosen = redaction_policy(policy)
     with settings.opened() as opened:
         selection = Selection(
             first=0 if first is None else bound(opened, first, "--from", end=False),
@@ -90,10 +103,10 @@ def log(
             for row in rows:
                 output.write(row.entry + b"\n")
         elif jsonl:
-            for event in _events(opened, rows):
+            for event in _events(opened, rows, chosen):
                 output.write(event + b"\n")
         elif settings.json:
-            _write_document(_events(opened, rows))
+            _write_document(_events(opened, rows, chosen))
         else:
             width = len(str(opened.head().size - 1))
             for row in rows:
@@ -110,11 +123,13 @@ def bound(opened: Log, text: str, option: str, *, end: bool) -> int:
         ) from None
 
 
-def _events(opened: Log, rows: Iterator[Row]) -> Iterator[bytes]:
-    """Each row as a CloudEvent in JSON, with the private values that still open."""
+def _events(opened: Log, rows: Iterator[Row], policy: Policy) -> Iterator[bytes]:
+    """Each row as a CloudEvent in JSON, with the private values that still open and that the policy discloses."""
     while page := list(islice(rows, PAGE)):
         for row, disclosed in zip(page, opened.disclose(page), strict=True):
-            yield msgspec.json.encode(to_cloudevent(row.entry, disclosed))
+            event = decode(row.entry)
+            shown = redact(policy, event.event.type, event.event.commitments(), disclosed).shown
+            yield msgspec.json.encode(to_cloudevent(event, shown))
 
 
 def _write_document(events: Iterator[bytes]) -> None:
@@ -128,7 +143,7 @@ def _write_document(events: Iterator[bytes]) -> None:
 
 
 def _line(row: Row, width: int) -> str:
-    stored = entry.decode(row.entry)
+    stored = decode(row.entry)
     recorded = f"{stored.seal.recorded[:10]} {stored.seal.recorded[11:19]}Z"
     actor = f"{stored.event.actor.role} {stored.event.actor.id}"
     what = f"{stored.event.stream:<24} {stored.seal.version:>4}  {stored.event.type:<32}"

@@ -6,32 +6,30 @@ import time
 
 import click
 
-from projections.runner import Runner
+from projections.standing import standings
 from tools.cli import output
 from tools.cli.settings import Settings, pass_settings, verb
 
-PROJECTIONS = "projections.db"
-"""Name of the projections' file in a ledger's folder."""
 
-
-@verb("rebuild", "continuity rebuild", "continuity rebuild reservations stage_history")
+@verb("rebuild", "continuity rebuild", "continuity rebuild reservations")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @pass_settings
 def rebuild(settings: Settings, names: tuple[str, ...]) -> None:
-    """Throw projections away and build them anew from the log: those named, or all.
+    """Build projections anew from the log, and put them in the place of those there are: those named, or all.
 
-    Nothing is lost by it: projections hold nothing that the log does not. Exit code 10 for a name there isn't.
+    NAME is a projection's, or that of one of its tables. Until the new rows are complete, queries read the old ones,
+    which are kept for rollback-projections. Exit code 10 for a name there isn't.
     """
     started = time.monotonic()
-    with settings.opened() as log, Runner(log, settings.folder / PROJECTIONS) as runner:
+    with settings.running() as (_, runner):
         with output.progress("folded", json=settings.json) as tick:
-            size = runner.rebuild(names or None, tick)
-        rebuilt = [standing for standing in runner.standings() if not names or standing.name in names]
+            size = runner.rebuild(names, tick)
+        with runner.store.reading() as reads:
+            found = standings(runner.named(names), reads.generations(), size)
+    rebuilt = [one for one in found if one.state in ("live", "stopped")]
     seconds = time.monotonic() - started
     if settings.json:
-        output.write_json(
-            {"projections": [one._asdict() for one in rebuilt], "size": size, "seconds": round(seconds, 3)}
-        )
+        output.write_json({"projections": [one.json() for one in rebuilt], "size": size, "seconds": round(seconds, 3)})
         return
     for one in rebuilt:
         output.write_line(f"{one.name} (version {one.version}) stands at position {one.position}")

@@ -1,0 +1,137 @@
+"""Past states kept ready: replays in a folder, so that a question about a moment need not fold the whole log again.
+
+Owns the folder, which file answers which position, and how many are kept. Only a cache: any file may be deleted at any
+time, and one that is not of this code or of this log is made anew. Never touches live projections.
+
+Invariant: what ``at`` gives is the state after the entry at that position, whatever was in the folder before.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from ledger.errors import StoreError
+from ledger.merkle import leaf_hash
+from ledger.store.protocol import Selection
+from projections.entries import Source
+from projections.models import READ_MODELS
+from projections.projection import Projection
+from projections.replay import replay
+from projections.store.protocol import Generation, Reads
+from projections.store.sqlite import SQLiteProjections
+
+FOLDER: Final = "replays"
+"""Name of the folder in a ledger's folder."""
+KEPT: Final = 8
+"""Replays that are kept; the one that was asked for longest ago goes first."""
+_NAME: Final = re.compile(r"(\d{1,16})\.db")
+
+
+class Snapshots:
+    """The replays of one log in a folder. Safe for use from several threads and processes."""
+
+    def __init__(
+        self, folder: Path, source: Source, *, projections: Sequence[Projection] = READ_MODELS, keep: int = KEPT
+    ) -> None:
+        self._folder = folder
+        self._source = source
+        self._projections = tuple(projections)
+        self._keep = keep
+        self._making = threading.Lock()  # one replay at a time: it takes a core
+
+    @contextmanager
+    def at(self, position: int) -> Iterator[Reads]:
+        """The state after the entry at ``position``, -1 for none; replayed first if it is not here.
+
+        Raises ``NotFound`` when the log ends before, ``StoreError``, ``OSError``.
+        """
+        store = self._open(position)
+        while store is None:
+            with self._making:
+                store = self._open(position)  # another thread may have made it meanwhile
+                if store is None:
+                    self._make(position)
+        with suppress(OSError):  # deleted by another process; what is open stays readable
+            os.utime(self._file(position))
+        try:
+            with store.reading() as reads:
+                yield reads
+        finally:
+            store.close()
+
+    def _make(self, position: int) -> None:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        start = None
+        for before in sorted((at for at in self._positions() if at < position), reverse=True):
+            if (store := self._open(before)) is not None:
+                store.close()
+                start = self._file(before)
+                break
+        replay(self._source, position, self._file(position), start=start, projections=self._projections)
+        self._make_room(self._file(position))
+
+    def _make_room(self, newest: Path) -> None:
+        """Delete what was asked for longest ago, beyond the number that is kept."""
+        files = sorted((self._file(at) for at in self._positions()), key=_asked_for, reverse=True)
+        for file in [one for one in files if one != newest][self._keep - 1 :]:
+            _delete(file)
+
+    def _positions(self) -> list[int]:
+        found = (_NAME.fullmatch(path.name) for path in self._folder.iterdir()) if self._folder.is_dir() else ()
+        return [int(match[1]) for match in found if match]
+
+    def _file(self, position: int) -> Path:
+        return self._folder / f"{position}.db"
+
+    def _open(self, position: int) -> SQLiteProjections | None:
+        """The replay up to ``position``, if it is here, of this log and by this code; another is deleted.
+
+        Looked at once it is open: the file may be deleted, and made anew, by others at any time.
+        """
+        path = self._file(position)
+        if not path.is_file():
+            return None
+        try:
+            store = SQLiteProjections(path)
+            try:
+                with store.reading() as reads:
+                    found = {one.projection: one for one in reads.generations() if one.state == "live"}
+            except BaseException:
+                store.close()
+                raise
+        except StoreError:
+            _delete(path)
+            return None
+        if all(self._is_of(one, found.get(one.name), position) for one in self._projections):
+            return store
+        store.close()
+        _delete(path)
+        return None
+
+    def _is_of(self, projection: Projection, generation: Generation | None, position: int) -> bool:
+        if generation is None or generation.fingerprint != projection.fingerprint() or generation.position > position:
+            return False
+        if generation.position < position and generation.fault is None:
+            return False
+        if generation.position < 0:
+            return True
+        rows = self._source.page(Selection(generation.position, generation.position), 1)
+        return bool(rows) and leaf_hash(rows[0].entry) == generation.leaf
+
+
+def _asked_for(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _delete(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,168 @@
+"""Generations on every kind of store: how they take each other's place while the rows are read and kept up."""
+
+import pytest
+
+from ledger.errors import Conflict, NotFound
+from projections.runner import Runner
+from tests.contract.projections.histories import catalogue, grow, naive
+from tests.support.projecting import contents, projection
+
+
+def test_a_rebuild_makes_a_new_generation_live_and_keeps_the_one_before(places, log):
+    grow(log)
+    runner = Runner(log, places.open("store"), projections=[projection()], batch=10)
+    runner.catch_up()
+    end = log.head().size - 1
+    assert catalogue(runner) == [(1, "live", end)]
+    whole = contents(runner)
+    runner.rebuild(["tally"])
+    assert catalogue(runner) == [(1, "previous", end), (2, "live", end)]
+    runner.rebuild(["visits"])
+    assert catalogue(runner) == [(2, "previous", end), (3, "live", end)]
+    assert contents(runner) == whole
+
+
+def test_until_a_rebuild_is_done_the_live_rows_are_read_and_kept_up(places, log):
+    grow(log)
+    runner = Runner(log, places.open("store"), projections=[projection()], batch=10)
+    keeper = Runner(log, places.open("store"), projections=[projection()])
+    runner.catch_up()
+    seen = []
+
+    def meanwhile(done, total):
+        if done < total:
+            grow(log, done, 5)
+            keeper.advance()
+            seen.append(contents(keeper) == naive(log))
+
+    runner.rebuild(progress=meanwhile)
+    assert seen
+    assert all(seen)
+    live = catalogue(runner)[-1]
+    assert live == (2, "live", log.head().size - 1)
+    assert contents(keeper) == naive(log)
+
+
+def test_a_rebuild_that_was_cut_short_is_gone_on_with(places, log):
+    grow(log)
+    runner = Runner(log, places.open("store"), projections=[projection()], batch=10)
+    runner.catch_up()
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.rebuild(progress=stop)
+    end = log.head().size - 1
+    assert catalogue(runner) == [(1, "live", end), (2, "filling", 9)]
+    other = Runner(log, places.open("store"), projections=[projection()], batch=10)
+    other.advance()
+    assert catalogue(other)[1] == (2, "filling", 9)
+    other.catch_up()
+    assert catalogue(other) == [(1, "previous", end), (2, "live", end)]
+    assert contents(other) == naive(log)
+
+
+def test_a_rebuild_takes_the_place_of_one_that_is_under_way(places, log):
+    grow(log)
+    runner, other = (Runner(log, places.open("store"), projections=[projection()], batch=10) for _ in range(2))
+
+    def begin_another(done, total):
+        if done < 20:
+            other.rebuild()
+
+    with pytest.raises(Conflict):
+        runner.rebuild(progress=begin_another)
+    assert catalogue(runner) == [(2, "live", log.head().size - 1)]
+    assert contents(runner) == naive(log)
+
+
+def test_changed_code_is_rebuilt_by_itself_while_the_old_rows_are_read(places, log):
+    grow(log)
+    old = Runner(log, places.open("store"), projections=[projection()])
+    old.catch_up()
+    before, end = contents(old), log.head().size - 1
+    new = Runner(log, places.open("store"), projections=[projection(version=2)])
+    new.prepare()
+    assert catalogue(new) == [(1, "live", end), (2, "filling", -1)]
+    assert contents(new) == before
+    grow(log, 2)
+    new.advance()  # the old rows are not for this code to go on with
+    assert catalogue(new)[0] == (1, "live", end)
+    new.fill()
+    end = log.head().size - 1
+    assert catalogue(new)[-1] == (2, "live", end)
+    assert contents(new) == naive(log, version=2)
+
+
+def test_an_old_release_that_comes_back_finds_its_rows_at_once(places, log):
+    grow(log)
+    old, new = (Runner(log, places.open("store"), projections=[projection(version=version)]) for version in (1, 2))
+    old.catch_up()
+    new.catch_up()
+    old.prepare()
+    assert [state for _, state, _ in catalogue(old)] == ["live", "previous"]
+    grow(log, 2)
+    old.catch_up()
+    assert contents(old) == naive(log)
+
+
+def test_two_releases_at_work_side_by_side_do_not_undo_each_other(places, log):
+    grow(log)
+    old, new = (Runner(log, places.open("store"), projections=[projection(version=version)]) for version in (1, 2))
+    old.catch_up()
+    new.catch_up()
+    for seed in range(3):
+        grow(log, seed)
+        old.advance()
+        old.fill()
+        new.advance()
+    assert catalogue(old)[1] == (2, "live", log.head().size - 1)
+
+
+def test_going_back_is_instant_and_can_be_undone(places, log):
+    grow(log)
+    old, new = (Runner(log, places.open("store"), projections=[projection(version=version)]) for version in (1, 2))
+    old.catch_up()
+    new.catch_up()
+    after, end = contents(new), log.head().size - 1
+    (live,) = new.roll_back()
+    assert (live.number, live.state) == (1, "live")
+    assert contents(new) == naive(log)
+    new.catch_up()  # what was withdrawn is not brought back by the code that made it
+    assert catalogue(new) == [(1, "live", end), (2, "withdrawn", end)]
+    new.roll_back(["tally"])
+    assert catalogue(new) == [(1, "previous", end), (2, "live", end)]
+    assert contents(new) == after
+    new.roll_back()
+    later = Runner(log, places.open("store"), projections=[projection(version=3)])
+    later.catch_up()
+    assert catalogue(later) == [(1, "previous", end), (3, "live", end)]
+
+
+def test_after_going_back_to_rows_of_the_same_code_they_are_kept_up(places, log):
+    grow(log)
+    runner = Runner(log, places.open("store"), projections=[projection()])
+    runner.catch_up()
+    runner.rebuild()
+    grow(log, 2)
+    runner.catch_up()
+    runner.roll_back()
+    runner.catch_up()
+    assert catalogue(runner)[0] == (1, "live", log.head().size - 1)
+    assert contents(runner) == naive(log)
+
+
+def test_there_is_nothing_to_go_back_to_before_the_first_rebuild(places, log):
+    runner = Runner(log, places.open("store"), projections=[projection()])
+    runner.catch_up()
+    with pytest.raises(Conflict, match="no generation of tally to go back to"):
+        runner.roll_back()
+
+
+def test_a_projection_there_isnt_is_refused_with_the_nearest_name(places, log):
+    runner = Runner(log, places.open("store"), projections=[projection()])
+    for act in (runner.rebuild, runner.roll_back, runner.retry):
+        with pytest.raises(NotFound) as refused:
+            act(["visit"])
+        assert refused.value.advice == "did you mean visits?"

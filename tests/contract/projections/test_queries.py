@@ -1,0 +1,161 @@
+"""Read models on every kind of store: the rows of a naive model, page by page, and the answers to questions."""
+
+from random import Random
+
+import orjson
+import pytest
+
+from ledger.errors import NotFound
+from projections.models import TABLES
+from projections.queries import questions, rows
+from projections.runner import Runner
+from tests.support.events import new_log
+from tests.support.histories import Clock, fill, history
+from tests.support.naive import facts_of, tables
+
+SEED = 17
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """A ledger with a history of every kind, and what the naive model makes of it."""
+    clock = Clock()
+    with new_log(tmp_path_factory.mktemp("told"), clock=clock) as log:
+        fill(log, history(SEED, 1500, waits=True), clock)
+        yield log, tables(facts_of(row.entry for row in log.scan()))
+
+
+@pytest.fixture
+def reads(places, told):
+    """A view of the read models of that ledger."""
+    runner = Runner(told[0], places.open("store"), batch=400)
+    runner.catch_up()
+    with runner.store.reading() as reads:
+        yield reads
+
+
+def keyed(table, found):
+    key = [column.name for column in table.key]
+    return sorted(
+        ({k: v for k, v in row.items() if v is not None} for row in found),
+        key=lambda row: [value.encode() if isinstance(value, str) else value for value in map(row.__getitem__, key)],
+    )
+
+
+def test_every_table_holds_the_rows_of_the_naive_model_in_the_order_of_its_key(reads, told):
+    for name, table in TABLES.items():
+        assert list(rows.every(reads, table)) == keyed(table, told[1][name]), name
+        assert rows.position_of(reads, table) == told[0].head().size - 1
+
+
+@pytest.mark.parametrize("limit", [1, 7])
+def test_pages_follow_each_other_without_gaps(reads, told, limit):
+    for name in ("storage_actions", "record_relations", "statistics_by_hour", "reservations"):
+        table, found, after = TABLES[name], [], None
+        while True:
+            page = rows.page(reads, table, {}, after=after, limit=limit)
+            assert len(page.rows) <= limit
+            found += page.rows
+            after = page.next
+            if after is None:
+                break
+        assert found == keyed(table, told[1][name])
+
+
+def test_rows_are_found_by_any_column(reads, told):
+    rng = Random(SEED)
+    for name, table in TABLES.items():
+        for column in table.columns:
+            values = [row[column.name] for row in told[1][name] if row.get(column.name) is not None]
+            if column.type != "json" and values:
+                value = rows.condition(table, column.name, str(rng.choice(values)))
+                wanted = [row for row in told[1][name] if row.get(column.name) == value]
+                assert rows.page(reads, table, {column.name: value}).rows == keyed(table, wanted)
+
+
+def test_private_values_open_as_far_as_their_entries_do(reads, told):
+    log = told[0]
+    for name in ("reservations", "records", "notifications", "stage_history", "pieces"):
+        page = rows.page(reads, TABLES[name], {}, limit=100)
+        for row, opened in zip(page.rows, rows.disclosed(log, TABLES[name], page.rows), strict=True):
+            private = row.get("private", {})
+            assert opened.keys() == private.keys() - {"token"}
+            for field, value in opened.items():
+                assert log.disclose([log.row(private[field][0])])[0][field] == value
+
+
+def test_a_reservation_is_answered_with_all_that_belongs_to_it(reads, told):
+    naive = told[1]
+    identity = max(
+        (row["reservation"] for row in naive["storage_actions"]),
+        key=lambda one: sum(row["reservation"] == one for row in naive["storage_actions"]),
+    )
+    stream = f"reservation:{identity}"
+    assert questions.reservation(reads, identity)["stream"] == stream
+    for answer, name, column, value in (
+        (questions.history(reads, identity), "stage_history", "stream", stream),
+        (questions.pieces_of(reads, identity), "pieces", "reservation", identity),
+        (questions.storage_of(reads, identity), "storage", "reservation", identity),
+        (questions.notices(reads, identity), "storage_actions", "reservation", identity),
+    ):
+        assert answer == keyed(TABLES[name], [row for row in naive[name] if row.get(column) == value])
+    times = [row["time"] for row in questions.notices(reads, identity)]
+    assert times == sorted(times)
+    with pytest.raises(NotFound):
+        questions.reservation(reads, "R-none")
+
+
+def test_a_piece_is_found_by_its_code(reads, told):
+    piece = next(row for row in told[1]["pieces"] if row.get("code"))
+    found = questions.pieces(reads, piece["code"])
+    assert piece["stream"] in [row["stream"] for row in found]
+    assert {row["code"] for row in found} == {piece["code"]}
+
+
+def test_records_of_a_collection_are_paged(reads, told):
+    wanted = keyed(TABLES["records"], [row for row in told[1]["records"] if row["collection"] == "clients"])
+    first = questions.records(reads, "clients", limit=2)
+    assert first.rows == wanted[:2]
+    assert first.rows + questions.records(reads, "clients", after=first.next).rows == wanted
+    active = questions.records(reads, "clients", status="active").rows
+    assert active == [row for row in wanted if row["status"] == "active"]
+
+
+def test_retention_is_told_in_the_order_of_its_due_times_with_the_holds_on_it(reads, told):
+    naive = told[1]
+    found = questions.retention(reads)
+    assert len(found) == len(naive["due_retention"]) > 10
+    times = [row["due"] for row in found if "due" in row]
+    assert times == sorted(times)
+    assert all("due" not in row for row in found[len(times) :])
+    members = {row["stream"]: row.get("member") for name in ("records", "media", "accounts") for row in naive[name]}
+    standing = [row for row in naive["holds"] if row["status"] == "placed"]
+    for row in found:
+        covers = {
+            "everything": None,
+            "stream": row["stream"],
+            "collection": row.get("collection"),
+            "member": members[row["stream"]],
+        }
+        assert row["held"] == sum(
+            1
+            for hold in standing
+            if hold["scope"] == "everything" or (hold["scope"] and hold["target"] == covers[hold["scope"]])
+        )
+    cut = times[len(times) // 2]
+    assert questions.retention(reads, cut) == [row for row in found if row.get("due", "~") <= cut]
+
+
+def test_statistics_add_up(reads, told):
+    log, naive = told
+    events = [orjson.loads(row.entry) for row in log.scan()]
+    found = questions.statistics(reads)
+    assert found["events"] == len(events)
+    for name in ("by_type", "by_day", "by_weekday", "by_hour"):
+        assert sum(found[name].values()) == len(events)
+    assert list(found["by_hour"]) == sorted(found["by_hour"])
+    assert found["completeness"]["members"]["members"] == len(naive["members"])
+    clients = found["completeness"]["collections"]["clients"]
+    assert clients["records"] == sum(row["collection"] == "clients" for row in naive["records"])
+    assert max(clients["fields"].values()) <= clients["records"]
+    assert all(row["copies"] > 1 for row in found["doubles"]["media"])

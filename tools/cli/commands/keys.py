@@ -1,0 +1,107 @@
+"""``continuity keys``: which keys a ledger has, and the turning of its epoch. Never shows a secret."""
+
+from __future__ import annotations
+
+import click
+
+from ledger.epochs import Settled, Standing
+from tools.cli import output
+from tools.cli.exit_codes import ExitCode
+from tools.cli.settings import Settings, pass_settings, verb
+
+
+@click.group("keys")
+def keys() -> None:
+    """See the keys of a ledger, and replace those that wrap its private values.
+
+    Private values are encrypted under a data key of each member and stream; data keys are wrapped under the key of the
+    current epoch, which is kept outside the database.
+    """
+
+
+@verb("list", "continuity keys list", "continuity keys list --json | jq .epochs")
+@pass_settings
+def list_(settings: Settings) -> None:
+    """List the verifier keys, and the epochs with how many data keys are wrapped under the key of each.
+
+    Only public keys and numbers are shown. An older epoch whose key is still there is one that was not settled: finish
+    it with "continuity keys rewrap".
+    """
+    with settings.opened() as log:
+        standing, verifier_keys = log.epochs.standing(), [str(key) for key in log.verifier_keys]
+    if settings.json:
+        output.write_json(
+            {
+                "verifier_keys": verifier_keys,
+                "epoch": standing.epoch,
+                "settled": standing.settled,
+                "epochs": [
+                    {"epoch": epoch, "data_keys": standing.wrapped.get(epoch, 0), "present": epoch in standing.present}
+                    for epoch in _epochs(standing)
+                ],
+            }
+        )
+        return
+    for key in verifier_keys:
+        output.write_line(key)
+    for epoch in _epochs(standing):
+        count, marks = standing.wrapped.get(epoch, 0), []
+        if epoch == standing.epoch:
+            marks.append("current")
+        elif epoch in standing.present:
+            marks.append("not settled: continuity keys rewrap" if epoch < standing.epoch else "not begun")
+        if epoch not in standing.present:
+            marks.append("its key is not there")
+        output.write_line(f"epoch {epoch}: {count:,} data keys; {', '.join(marks)}")
+
+
+def _epochs(standing: Standing) -> list[int]:
+    return sorted({*standing.wrapped, *standing.present, standing.epoch})
+
+
+@verb("rewrap", "continuity keys rewrap", "continuity keys rewrap --json")
+@pass_settings
+def rewrap(settings: Settings) -> None:
+    """Turn the epoch: wrap all data keys under a new epoch key, and destroy the old one.
+
+    The ledger can be served and appended to meanwhile. Where a turn was interrupted, that one is finished instead. Keys
+    that come from the environment or a command are the operator's to make and to destroy: exit code 3 tells of those
+    that are still there.
+    """
+    with settings.opened() as log, output.progress("re-wrapped", json=settings.json) as tick:
+        if log.epochs.standing().settled:
+            log.epochs.turn()
+        settled = log.epochs.settle(tick)
+    if not settled.effective:
+        settings.outcome = ExitCode.INCOMPLETE
+    if settings.json:
+        output.write_json(settled_json(settled))
+        return
+    output.write_line(f"epoch {settled.epoch}: {settled.rewrapped:,} data keys re-wrapped")
+    tell_settled(settled)
+
+
+def settled_json(settled: Settled) -> dict[str, object]:
+    """What came of settling, as JSON; the keys of ``lost`` are epochs as text."""
+    return {
+        "epoch": settled.epoch,
+        "rewrapped": settled.rewrapped,
+        "destroyed": settled.destroyed,
+        "awaited": settled.awaited,
+        "lost": {str(epoch): count for epoch, count in settled.lost.items()},
+        "effective": settled.effective,
+    }
+
+
+def tell_settled(settled: Settled) -> None:
+    """Tell people which keys are destroyed, which they have to destroy themselves, and what no longer opens."""
+    for epoch in settled.destroyed:
+        output.write_line(f"the key of epoch {epoch} is destroyed")
+    for epoch in settled.awaited:
+        output.say(f"the key of epoch {epoch} is yours to destroy, where you keep it; then repeat this")
+    for epoch, count in settled.lost.items():
+        output.say(f"{count:,} data keys are wrapped under epoch {epoch}, whose key is not there: they stay so")
+
+
+for each in (list_, rewrap):
+    keys.add_command(each)
