@@ -16,6 +16,7 @@ Owns the names, fields and default advice of failures. Never formats them for HT
     │   └── IdConflict           (source, id) is known with other content
     ├── NotFound                 no such ledger, stream, position or tile
     ├── Conflict                 exists already, or locked by another
+    │   └── Held                 a hold forbids that it is destroyed
     ├── Denied                   the credential lacks the role for this
     ├── Busy                     the queue is full; try again
     ├── ReadOnly                 the ledger accepts no appends now
@@ -112,6 +113,17 @@ class NotFound(LedgerError):
 
 class Conflict(LedgerError):
     """What should be made exists already, or another process holds it."""
+
+
+class Held(Conflict):
+    """Holds forbid that this is destroyed; ``holds`` are their streams."""
+
+    def __init__(self, what: str, holds: list[str]) -> None:
+        super().__init__(
+            f"{what} is under {'a hold' if len(holds) == 1 else 'holds'}: {', '.join(holds)}",
+            advice="an owner releases a hold with hold.released, when its reason is gone",
+        )
+        self.holds = holds
 
 
 class Denied(LedgerError):

@@ -10,7 +10,7 @@ leaf hash of the entry before.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import cast
 
@@ -48,14 +48,20 @@ class Receipt(Struct, frozen=True, gc=False):
 Outcome = Receipt | EventError
 
 
+Within = Callable[[Writes, Batch], None]
+"""What else is done in the transaction of a request whose events were sealed, before its batch is written."""
+
+
 class Request(Struct):
     """Events to be decided in their order: all of them are sealed or none if ``atomic``, else each for itself.
 
-    One that was refused already stands here as its error, which is its outcome; an atomic request holds none.
+    One that was refused already stands here as its error, which is its outcome; an atomic request holds none. One with
+    something to do ``within`` its transaction has that for itself; what this raises refuses the request.
     """
 
     events: Sequence[Prepared | EventError]
     atomic: bool
+    within: Within | None = None
 
 
 Result = list[Outcome] | EventError

@@ -28,7 +28,7 @@ from ledger.entry import FORMAT_VERSION, decode
 from ledger.epochs import Epochs
 from ledger.errors import Conflict, ForkError, NotFound, StoreUnreachable
 from ledger.event import LOCAL, SYSTEM, Credential
-from ledger.flush import LEDGER_STREAM, Outcome
+from ledger.flush import LEDGER_STREAM, Outcome, Within
 from ledger.keys import Keys
 from ledger.merkle import HASH_SIZE
 from ledger.note import VerifierKey
@@ -224,14 +224,20 @@ class Log:
         return self.submit(events, credential, atomic=atomic).result()
 
     def submit(
-        self, events: Sequence[bytes | msgspec.Raw], credential: Credential = LOCAL, *, atomic: bool = True
+        self,
+        events: Sequence[bytes | msgspec.Raw],
+        credential: Credential = LOCAL,
+        *,
+        atomic: bool = True,
+        within: Within | None = None,
     ) -> Future[list[Outcome]]:
         """As ``append``, but at once: a few events are checked here for what needs no state, all else in the writer.
 
+        What is to be done ``within`` the transaction, whose events are then no one else's, may also refuse it.
         Raises ``EventError`` (atomic), ``Busy`` and ``ReadOnly``; the future raises ``EventError`` (atomic),
         ``StoreError``, ``ReadOnly`` and ``ForkError``.
         """
-        posted = Posted(events, credential, atomic=atomic)
+        posted = Posted(events, credential, atomic=atomic, within=within)
         self._writer.check(posted)  # before the work; the writer looks again when it is done
         if len(posted) <= PIECE:
             posted.request()

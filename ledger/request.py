@@ -12,7 +12,7 @@ import msgspec
 from ledger import privacy
 from ledger.errors import EventError
 from ledger.event import Credential, Prepared, prepare
-from ledger.flush import Request
+from ledger.flush import Request, Within
 
 PIECE = 32
 """Events that are prepared at once: a third of a millisecond, which whoever has something else to do waits for."""
@@ -21,9 +21,18 @@ PIECE = 32
 class Posted:
     """A request, used by one thread at a time: that which posts it, then the writer's."""
 
-    def __init__(self, events: Sequence[bytes | msgspec.Raw], credential: Credential, *, atomic: bool) -> None:
+    def __init__(
+        self,
+        events: Sequence[bytes | msgspec.Raw],
+        credential: Credential,
+        *,
+        atomic: bool,
+        within: Within | None = None,
+    ) -> None:
         self.size = sum(map(len, events))
         """Bytes of the events as they were posted."""
+        self.within = within
+        """What is to be done in its transaction, which it then has for itself."""
         self._events = events
         self._credential = credential
         self._prepared: list[Prepared | EventError] = []
@@ -61,4 +70,4 @@ class Posted:
             self.prepare_some()
         if self._failure is not None:
             raise self._failure
-        return Request(self._prepared, self._atomic)
+        return Request(self._prepared, self._atomic, self.within)

@@ -189,7 +189,7 @@ class Writer:
             while not taken and (self._queue or not self._closed):
                 while not self._queue and not self._closed:
                     self._condition.wait()
-                while self._queue and (not taken or self._joins(events, self._queue[0])):
+                while self._queue and (not taken or self._fits(taken[-1], events, self._queue[0])):
                     first = self._queue.popleft()
                     if self._unprepared and self._unprepared[0] is first.posted:
                         self._unprepared.popleft()
@@ -200,9 +200,11 @@ class Writer:
                         events += first.events
         return taken
 
-    def _joins(self, events: int, waiting: _Waiting) -> bool:
-        """Whether a request belongs into a flush that has some events."""
-        return events + waiting.events <= FLUSH_EVENTS and (self._store.local or waiting.posted.ready)
+    def _fits(self, last: _Waiting, events: int, following: _Waiting) -> bool:
+        """Whether a request may share the flush of others, of so many events together."""
+        if last.posted.within or following.posted.within or events + following.events > FLUSH_EVENTS:
+            return False
+        return self._store.local or following.posted.ready
 
     def _flush(self, group: list[_Waiting]) -> None:
         head = self._head
@@ -268,6 +270,9 @@ class Writer:
         if flush.batch.rows:
             self._edge.extend(flush.leaves)
             flush.batch.tiles = self._edge.take_dirty()
+            for request in requests:
+                if request.within is not None:
+                    request.within(writes, flush.batch)
         return flush
 
     def _adopt(self, head: Head, writes: Writes) -> None:

@@ -26,7 +26,7 @@ Rows stand in the order of their key, and are found fast by their key and by the
 Times and dates are text. A time that an event's data gave stands as it was written, with its offset; all others are in
 UTC and end in `Z`. Those that are reckoned by a policy, and those that the ledger's own clock gave, have six decimals,
 so that they sort as text. Whether something is due is for the reader to see, by comparing with a clock: no row changes
-because time passes. Yes and no are the integers 1 and 0.
+because time passes. Money, durations and sums of bytes are decimals, as text; yes and no are the integers 1 and 0.
 
 No row holds a private value. A column of **commitments** holds an object `{"name":[position,commitment]}`: which
 private fields there are, at which position each was given last, and the commitment that stands there. Those who may see

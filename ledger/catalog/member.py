@@ -23,7 +23,7 @@ Locale = Annotated[
 
 @event_type("member.registered", retention="identity")
 class Registered(EventData, frozen=True, kw_only=True):
-    """A person becomes a member, or one whose account was closed comes back."""
+    """A person becomes a member, or one whose account was closed, or who was erased, comes back."""
 
     address: Text | UnsetType = UNSET
     birth_date: Private[Date] | UnsetType = UNSET

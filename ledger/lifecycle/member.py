@@ -15,7 +15,7 @@ class MemberState(NamedTuple):
 
 _ENDED = ("transferred", "merged", "closed")
 _TABLE: Table = {
-    "registered": {None: "active", "closed": "active"},
+    "registered": {None: "active", "closed": "active", "erased": "active"},  # erased: as anybody new, under new keys
     "contact_updated": stay("active"),
     "account_changed": stay("active"),  # where this account is the one that ends: transferred, merged or closed
     # A member may be known by other streams only, and more may be recorded of one who was erased before.

@@ -16,6 +16,9 @@ from ledger import lifecycle
 from ledger.entry import Seal
 from projections.projection import Commitments, Event, Json, Row
 
+Sum = str
+"""A sum of sizes, as a decimal: each is an integer that JSON readers keep exactly, but not all of them together."""
+
 
 class StreamRow(Row):
     """A row that shows one stream as it stands after its last entry."""
@@ -74,6 +77,11 @@ def committed(before: Commitments | None, event: Event, seal: Seal) -> Commitmen
 def names_in(private: Commitments | None) -> Collection[str]:
     """The names of the private fields noted in a column of commitments."""
     return () if private is None else orjson.loads(private).keys()
+
+
+def plus(total: Sum, size: int) -> Sum:
+    """A sum with a size added."""
+    return str(int(total) + size)
 
 
 def put_given(row: Row, data: dict[str, Any], *names: str) -> None:

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from ledger.entry import Seal
 from ledger.lifecycle import StatusState
-from projections.models._streams import StreamRow, advance, as_json, committed, head, put_given, touch
+from projections.models._streams import StreamRow, Sum, advance, as_json, committed, head, plus, put_given, touch
 from projections.projection import Commitments, Event, Json, Projection, Row, Table
 from projections.work import Work
 
@@ -78,8 +78,8 @@ class Vault(Row):
     failures: Annotated[int, Meta(description="how many attempts failed")] = 0
     pruned: Annotated[int, Meta(description="how many backups were deleted there")] = 0
     size: Annotated[
-        int, Meta(description="how many bytes are stored there: of all that were completed, without what pruning freed")
-    ] = 0
+        Sum, Meta(description="how many bytes are stored there: of all that were completed, without what pruning freed")
+    ] = "0"
     last_backup: Annotated[str | None, Meta(description="the stream of the last backup completed")] = None
     last_completed: Annotated[str | None, Meta(description="when that was recorded")] = None
     last_position: Annotated[int | None, Meta(description="the last position that any backup there holds")] = None
@@ -143,7 +143,7 @@ BACKUPS: Final = Table(
     Backup,
     "Each backup as it stands.",
     by_stream=True,
-    indexes=(("vault", "status"), ("status",), ("parent",)),
+    indexes=(("vault",), ("status",), ("parent",)),
 )
 FAILURES: Final = Table("backup_failures", Failure, "Each attempt at a backup that failed.", key_length=2)
 VAULTS: Final = Table("vaults", Vault, "How far each vault is.")
@@ -224,7 +224,7 @@ def _completed(work: Work, event: Event, seal: Seal) -> None:
     put_given(row, data, *_COMPLETED)
     row.completed, row.retry_after = event.time, None
     vault.completed += 1
-    vault.size += data["size"]
+    vault.size = plus(vault.size, data["size"])
     vault.failures_since = 0
     vault.last_backup, vault.last_completed = event.stream, seal.recorded
     if "last_position" in data:
@@ -260,7 +260,7 @@ def _pruned(work: Work, event: Event, seal: Seal) -> None:
     row, vault = _moved(work, event, seal)
     row.pruned, row.prune_reason, row.freed = event.time, event.data["reason"], event.data["freed"]
     vault.pruned += 1
-    vault.size -= event.data["freed"]
+    vault.size = plus(vault.size, -event.data["freed"])
 
 
 @PROJECTION.on("restore.completed")

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from ledger.entry import Seal
 from ledger.lifecycle import MediaState
-from projections.models._streams import StreamRow, advance, committed, head, put_given, touch
+from projections.models._streams import StreamRow, Sum, advance, committed, head, plus, put_given, touch
 from projections.projection import Commitments, Event, Projection, Row, Table
 from projections.work import Work
 
@@ -42,7 +42,7 @@ class Media(StreamRow):
     record: Annotated[str | None, Meta(description="the id of the record that it belongs to")] = None
     retain_until: Annotated[str | None, Meta(description="the last day on which it is kept in any case")] = None
     trashed: Annotated[str | None, Meta(description="since when it is in the trash, by the ledger's clock")] = None
-    bytes: Annotated[int, Meta(description="how many bytes all of its versions have")] = 0
+    bytes: Annotated[Sum, Meta(description="how many bytes all of its versions have")] = "0"
     private: Annotated[Commitments | None, Meta(description="the private fields: `file_name`, `notes`")] = None
 
 
@@ -76,11 +76,11 @@ class Kind(Row):
     kind: Annotated[str, Meta(description="photo, video, audio, note, proof or document")]
     rendition: Annotated[str, Meta(description="original or proxy")]
     stored: Annotated[int, Meta(description="how many things are stored")] = 0
-    stored_bytes: Annotated[int, Meta(description="how many bytes all versions of those have")] = 0
+    stored_bytes: Annotated[Sum, Meta(description="how many bytes all versions of those have")] = "0"
     trashed: Annotated[int, Meta(description="how many things are in the trash")] = 0
-    trashed_bytes: Annotated[int, Meta(description="how many bytes all versions of those have")] = 0
+    trashed_bytes: Annotated[Sum, Meta(description="how many bytes all versions of those have")] = "0"
     purged: Annotated[int, Meta(description="how many things were purged")] = 0
-    purged_bytes: Annotated[int, Meta(description="how many bytes all versions of those had")] = 0
+    purged_bytes: Annotated[Sum, Meta(description="how many bytes all versions of those had")] = "0"
 
 
 MEDIA: Final = Table(
@@ -129,13 +129,13 @@ def _count(work: Work, row: Media, sign: int) -> None:
     kind = work.change(KINDS, key) or work.put(KINDS, Kind(*key))
     if row.status == "stored":
         kind.stored += sign
-        kind.stored_bytes += sign * row.bytes
+        kind.stored_bytes = plus(kind.stored_bytes, sign * int(row.bytes))
     elif row.status == "trashed":
         kind.trashed += sign
-        kind.trashed_bytes += sign * row.bytes
+        kind.trashed_bytes = plus(kind.trashed_bytes, sign * int(row.bytes))
     else:
         kind.purged += sign
-        kind.purged_bytes += sign * row.bytes
+        kind.purged_bytes = plus(kind.purged_bytes, sign * int(row.bytes))
 
 
 @PROJECTION.on("media.stored")
@@ -156,11 +156,11 @@ def _stored(work: Work, event: Event, seal: Seal) -> None:
     )
     replaced = work.get(VERSIONS, (event.stream, data["version"]))
     if replaced is not None:
-        row.bytes -= replaced.size
+        row.bytes = plus(row.bytes, -replaced.size)
         if not replaced.purged:
             _keep(work, replaced, -1)
     work.put(VERSIONS, new)
-    row.bytes += new.size
+    row.bytes = plus(row.bytes, new.size)
     _keep(work, new, 1)
     _show(row, new)
     _count(work, row, 1)

@@ -125,7 +125,7 @@ CREDENTIALS: Final = Table(
 )
 REFUSALS: Final = Table("credential_refusals", Refusal, "What credentials were refused.", key_length=2)
 INCIDENTS: Final = Table(
-    "incidents", Incident, "Each incident as it stands.", by_stream=True, indexes=(("status", "severity"),)
+    "incidents", Incident, "Each incident as it stands.", by_stream=True, indexes=(("status",), ("severity",))
 )
 ATTESTED: Final = Table("attested_roots", Attested, "The state roots that were attested.", key_length=2)
 POLICIES: Final = Table("policies", Policy, "Every version of every policy.", key_length=2)

@@ -83,7 +83,7 @@ RECORDS: Final = Table(
     Record,
     "Each record as it stands.",
     by_stream=True,
-    indexes=(("collection", "status"), ("member",), ("status",), ("digest",)),
+    indexes=(("collection",), ("member",), ("status",), ("digest",)),
 )
 RELATIONS: Final = Table(
     "record_relations",

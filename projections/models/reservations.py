@@ -124,7 +124,7 @@ RESERVATIONS: Final = Table(
     Reservation,
     "Each reservation as it stands.",
     by_stream=True,
-    indexes=(("member",), ("status", "stage"), ("station",)),
+    indexes=(("member",), ("status",), ("stage",), ("station",)),
 )
 STAGE_HISTORY: Final = Table(
     "stage_history",

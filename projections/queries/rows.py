@@ -12,11 +12,11 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from ledger import catalog
 from ledger.canonical import MAX_INTEGER
 from ledger.entry import decode
 from ledger.errors import NotFound
 from ledger.log import Log
+from ledger.redaction import Policy, Redacted, redact
 from projections.models import TABLES
 from projections.projection import Key, Table, Values
 from projections.store.protocol import PAGE, Reads
@@ -95,22 +95,27 @@ def position_of(reads: Reads, table: Table[Any]) -> int:
     return live[0].position if live else -1
 
 
-def disclosed(log: Log, table: Table[Any], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The private values of each row, by name, as far as they still open. For those who may see them only.
+def disclosed(log: Log, table: Table[Any], rows: Sequence[dict[str, Any]], policy: Policy) -> list[dict[str, Any]]:
+    """The rows with their private values, as a redaction policy shows them. For those who may see them only.
 
-    What nobody is shown (``EventType.withheld``) stays withheld. Raises ``StoreError`` for a damaged disclosure.
+    ``disclosed`` holds the values by name, ``withheld`` the rule that withheld each of the rest; either is left out
+    where it would be empty. Raises ``StoreError`` for a damaged disclosure.
     """
     columns = [column.name for column in table.columns if column.commitments]
     noted = [{name: each[0] for column in columns for name, each in row.get(column, {}).items()} for row in rows]
     entries = [log.row(position) for position in sorted({position for names in noted for position in names.values()})]
-    opened: dict[int, dict[str, Any]] = {}
+    opened: dict[int, Redacted] = {}
     for entry, values in zip(entries, log.disclose(entries), strict=True):
-        withheld = catalog.get(decode(entry.entry).event.type).withheld
-        opened[entry.position] = {name: value for name, value in values.items() if name not in withheld}
-    return [
-        {name: opened[position][name] for name, position in names.items() if name in opened[position]}
-        for names in noted
-    ]
+        event = decode(entry.entry).event
+        opened[entry.position] = redact(policy, event.type, event.commitments(), values)
+    return [row | _chosen(names, opened) for row, names in zip(rows, noted, strict=True)]
+
+
+def _chosen(names: Mapping[str, int], opened: Mapping[int, Redacted]) -> dict[str, Any]:
+    """Of what entries disclose, the fields that a row has of each."""
+    shown = {name: opened[at].shown[name] for name, at in names.items() if name in opened[at].shown}
+    withheld = {name: opened[at].withheld[name] for name, at in names.items() if name not in shown}
+    return ({"disclosed": shown} if shown else {}) | ({"withheld": withheld} if withheld else {})
 
 
 def _key(table: Table[Any], values: Values) -> Key:

@@ -191,7 +191,7 @@ class PostgresWrites(PostgresReads):
             for table in projection.tables:
                 for number, columns in enumerate(table.indexes, 1):
                     name = quoted(sql.index_name(table.name, generation.number, number))
-                    listed = ", ".join(map(quoted, columns))
+                    listed = sql.indexed(table, columns)
                     self._execute(f"CREATE INDEX {name} ON {self._source(table, generation.number)} ({listed})")
         self._execute(f"SET LOCAL lock_timeout = '{SWITCH_SECONDS}s'")
         for other in self.generations():

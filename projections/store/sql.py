@@ -44,6 +44,12 @@ def key_of(table: Table[Any]) -> str:
     return ", ".join(quoted(column.name) for column in table.key)
 
 
+def indexed(table: Table[Any], columns: Sequence[str]) -> str:
+    """The columns of an index, and those of the key behind them: what is found by it comes in the order of the key."""
+    rest = (column.name for column in table.key if column.name not in columns)
+    return ", ".join(map(quoted, (*columns, *rest)))
+
+
 class Dialect(NamedTuple):
     """How one database writes a parameter, the types of columns, and what ends a table's definition."""
 

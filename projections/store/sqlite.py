@@ -156,7 +156,7 @@ class SQLiteWrites(SQLiteReads):
             for table in projection.tables:
                 for number, columns in enumerate(table.indexes, 1):
                     name = quoted(sql.index_name(table.name, generation.number, number))
-                    listed = ", ".join(map(quoted, columns))
+                    listed = sql.indexed(table, columns)
                     self._connection.execute(f"CREATE INDEX {name} ON {_source(table, generation.number)} ({listed})")
         for other in self.generations():
             if other.projection == generation.projection and other.state == "live":

@@ -54,6 +54,13 @@ def test_private_values_are_disclosed_to_the_owner_beside_their_commitments(week
     assert "withheld" not in shown
 
 
+def test_a_policy_decides_what_is_disclosed(week: Run) -> None:
+    found = rows(week, "members", "--policy", "auditor")
+    assert not [row for row in found if "disclosed" in row]
+    assert found[0]["withheld"] == {"email": "not-disclosed", "name": "not-disclosed", "phone": "not-disclosed"}
+    assert week("query", "members", "--policy", "nobody").code == 10
+
+
 def test_an_arrival_token_stays_withheld(week: Run) -> None:
     token = cloud(
         "reservation.arrival_token_issued", "reservation:R-2104", {"token": "s3cret", "version": 1}, member="M-1004"
@@ -61,7 +68,7 @@ def test_an_arrival_token_stays_withheld(week: Run) -> None:
     assert week("append", "-", stdin=token).code == 0
     shown = week("query", "reservations", "--where", "token_version=1")
     assert (shown.code, b"s3cret" in shown.out) == (0, False)
-    assert shown.out.decode().splitlines()[-1].split() == ["withheld", '["token"]']
+    assert shown.out.decode().splitlines()[-1].split() == ["withheld", '{"token":"secret"}']
     assert b"s3cret" not in week("query", "reservations", "--json").out
 
 

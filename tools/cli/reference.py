@@ -65,7 +65,7 @@ _DETAILS = {
     "append": "The first three add up to the events of the input.",
     "audit": "The fault is null, or has position, kind and detail.",
     "log": "CloudEvents; with `--jsonl` one a line.",
-    "query": "Each row by column name, and `disclosed`: private values by name, where there are any.",
+    "query": "Each row by column name; `disclosed` has private values, `withheld` the rule for each of the rest.",
     "rebuild": "Each projection has name, version, generation, position, lag, state and fault.",
     "show": "Then status and stage where there are any, the fields, and `withheld`: private values that are gone.",
 }

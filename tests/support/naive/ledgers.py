@@ -155,7 +155,7 @@ def vaults(facts):
             "completed": len(completed),
             "failures": len(failed),
             "pruned": len(pruned),
-            "size": sum(fact.data["size"] for fact in completed) - sum(fact.data["freed"] for fact in pruned),
+            "size": str(sum(fact.data["size"] for fact in completed) - sum(fact.data["freed"] for fact in pruned)),
             "last_backup": completed[-1].stream if completed else None,
             "last_completed": completed[-1].recorded if completed else None,
             "last_position": max(

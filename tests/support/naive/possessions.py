@@ -34,7 +34,7 @@ def media(facts):
             "trashed": state.get("trashed"),
             "reason": [fact for fact in found if fact.moved][-1].data.get("reason"),
             **given(stored, "kind", "rendition", "captured_at", "original", "reservation", "piece", "record"),
-            "bytes": sum(fact.data["size"] for fact in versions.values()),
+            "bytes": str(sum(fact.data["size"] for fact in versions.values())),
             "private": commitments(found),
         }
         if shown is not None:
@@ -110,7 +110,7 @@ def media_by_kind(facts):
                 one for one in rows if (one["kind"], one["rendition"], one["status"]) == (kind, rendition, status)
             ]
             row[status] = len(of_status)
-            row[f"{status}_bytes"] = sum(one["bytes"] for one in of_status)
+            row[f"{status}_bytes"] = str(sum(int(one["bytes"]) for one in of_status))
         yield row
 
 

@@ -10,6 +10,8 @@ import click
 import msgspec
 
 from ledger.log import Log
+from ledger.redaction import Policy
+from ledger.redaction import policy as redaction_policy
 from projections.models import TABLES
 from projections.projection import Key, Table
 from projections.queries import rows as reading
@@ -48,21 +50,29 @@ class TableName(click.ParamType[Table[Any]]):
     "--where", "conditions", multiple=True, metavar="COLUMN=VALUE", help="Only rows with this value; may be repeated."
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most this many rows.")
+@click.option(
+    "--policy",
+    default="staff",
+    show_default=True,
+    metavar="NAME",
+    help="Which redaction policy discloses private values.",
+)
 @pass_settings
-def query(settings: Settings, table: Table[Any], conditions: Sequence[str], limit: int | None) -> None:
+def query(settings: Settings, *, table: Table[Any], conditions: Sequence[str], limit: int | None, policy: str) -> None:
     """Show the rows of TABLE, a table of the read models, in the order of its key.
 
     The read models are brought up to the log first. Columns without a value are left out. Private values are disclosed
-    to you as the local owner; those that are gone are named as withheld. docs/reference/read-models.md tells of all
-    tables and columns. Exit code 10 for a table there isn't.
+    by a policy (see "redaction"), as to staff unless another is named; the others are named as withheld.
+    docs/reference/read-models.md tells of all tables and columns. Exit code 10 for a table there isn't.
     """
+    chosen = redaction_policy(policy)
     where = dict(_condition(table, each) for each in conditions)
     with settings.running() as (log, runner):
         with output.progress("folded", json=settings.json) as tick:
             size = runner.catch_up(tick)
         with runner.store.reading() as reads:
             position = reading.position_of(reads, table)
-        found = islice(_rows(log, runner.store, table, where), limit)
+        found = islice(_rows(log, runner.store, table, where, chosen), limit)
         if settings.json:
             _write_document(table, position, found)
         else:
@@ -85,14 +95,15 @@ def _condition(table: Table[Any], text: str) -> tuple[str, str | int]:
     raise click.BadParameter(reason, click.get_current_context(), param_hint="--where")
 
 
-def _rows(log: Log, store: ProjectionStore, table: Table[Any], where: reading.Where) -> Iterator[dict[str, Any]]:
-    """All rows that fulfil the conditions, each with what its private values are, under ``disclosed``."""
+def _rows(
+    log: Log, store: ProjectionStore, table: Table[Any], where: reading.Where, policy: Policy
+) -> Iterator[dict[str, Any]]:
+    """All rows that fulfil the conditions, with their private values as the policy shows them."""
     after: Key | None = None
     while True:
         with store.reading() as reads:
             page = reading.page(reads, table, where, after=after, limit=PAGE)
-        for row, values in zip(page.rows, reading.disclosed(log, table, page.rows), strict=True):
-            yield row | {"disclosed": values} if values else row
+        yield from reading.disclosed(log, table, page.rows, policy)
         if page.next is None:
             return
         after = page.next
@@ -120,16 +131,12 @@ def _write_blocks(rows: Iterator[dict[str, Any]]) -> None:
 
 
 def _for_people(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with its private values among its columns instead of their commitments; the rest of them are withheld."""
-    private, disclosed = row.get("private", {}), row.get("disclosed", {})
-    shown = {name: value for name, value in row.items() if name not in ("private", "disclosed")}
-    taken = sorted(disclosed.keys() & shown.keys())
+    """A row with its private values among its columns, in the place of their commitments."""
+    disclosed = row.get("disclosed", {})
+    shown = {name: value for name, value in row.items() if name not in ("private", "disclosed", "withheld")}
+    aside = {name: value for name, value in disclosed.items() if name in shown}
     shown |= {name: value for name, value in disclosed.items() if name not in shown}
-    if taken:
-        shown["disclosed"] = {name: disclosed[name] for name in taken}
-    if withheld := sorted(private.keys() - disclosed.keys()):
-        shown["withheld"] = withheld
-    return shown
+    return shown | {name: each for name, each in (("disclosed", aside), ("withheld", row.get("withheld"))) if each}
 
 
 def _json(value: Any) -> str:

@@ -129,7 +129,7 @@ EXPECTED = """
     reservation.pickup_window_changed  requested:requested confirmed:confirmed waitlisted:waitlisted
     reservation.fairness_recorded      requested:requested confirmed:confirmed waitlisted:waitlisted
                                        cancelled:cancelled completed:completed
-    member.registered                  -:active closed:active
+    member.registered                  -:active closed:active  erased:active
     member.contact_updated             active:active
     member.account_changed             active:active
     member.erased                      -:erased active:erased erased:erased

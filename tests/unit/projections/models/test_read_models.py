@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import canonical, catalog
+from ledger.canonical import MAX_INTEGER
 from ledger.entry import decode
 from projections.models import READ_MODELS, TABLES
 from projections.models._streams import StreamRow
@@ -83,6 +84,7 @@ def test_every_column_holds_what_its_type_says():
                         assert not column.required, where
                     elif column.type == "integer":
                         assert type(value) is int, where
+                        assert abs(value) <= MAX_INTEGER, where
                     else:
                         assert type(value) is str, where
                     if column.type == "json" and value is not None:

@@ -1,0 +1,284 @@
+"""Destroying private values: those of a member in every stream, or those of one record. Entries and proofs stay.
+
+Owns what belongs to a member or a record, which holds forbid that it goes, and the order of effects: survey, make the
+key of the next epoch, then in one transaction check the holds again, append ``member.erased`` or ``record.purged``,
+delete the disclosures and wrapped keys, and turn the epoch; at last settle it, so that whatever other copies still hold
+of them can't be opened. A crash before the commit leaves all as it was; after it, only settling is left to be done,
+which repeating the erasure does. Never changes an entry: commitments stay, so hashes, proofs and state roots do too.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Container, Iterable
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from ledger import moment
+from ledger.datakeys import Pair, pair_of
+from ledger.entry import EventBody
+from ledger.epochs import Progress, Settled
+from ledger.errors import Conflict, Denied, EventError, Held, NotFound
+from ledger.event import LOCAL, Credential
+from ledger.log import Log, system_clock
+from ledger.store.protocol import PAGE, Batch, Reads, Row, Selection, Writes
+
+HOLDS = ("hold.placed", "hold.released")
+
+
+class Target(NamedTuple):
+    """What is to go: the private values of ``member``, or of the ``record``, which is given by its stream."""
+
+    member: str | None = None
+    record: str | None = None
+
+    @property
+    def selection(self) -> Selection:
+        """The entries that belong to it."""
+        return Selection(member=self.member, stream=self.record)
+
+    @property
+    def type(self) -> str:
+        """The type of the event that says it is gone."""
+        return "member.erased" if self.record is None else "record.purged"
+
+    @property
+    def stream(self) -> str:
+        """The stream that the event goes to."""
+        return f"member:{self.member}" if self.record is None else self.record
+
+    def __str__(self) -> str:
+        return f"member {self.member}" if self.record is None else self.record
+
+
+class Hold(Struct, frozen=True):
+    """A hold that stands: its stream, how far it reaches, and why."""
+
+    stream: str
+    scope: str
+    target: str | None
+    reason: str
+
+
+class Part(Struct):
+    """What of one stream goes: so many disclosures and data keys."""
+
+    stream: str
+    disclosures: int = 0
+    keys: int = 0
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What an erasure would destroy now, stream by stream, and the holds that forbid it."""
+
+    streams: list[Part]
+    holds: list[Hold]
+
+
+class ErasureReceipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Proof that private values were destroyed: the entry that says so, byte for byte, and its proof of inclusion.
+
+    ``effective`` once no key is left that opens what other copies may still hold: from ``epoch`` on. ``awaited`` are
+    older epochs whose keys are the operator's to destroy first.
+    """
+
+    member: str | UnsetType = UNSET
+    record: str | UnsetType = UNSET
+    entry: str
+    position: int
+    leaf_hash: str
+    proof: str
+    effective: bool
+    epoch: int
+    awaited: list[int] = []
+
+
+def plan(log: Log, target: Target) -> Plan:
+    """What destroying the target would take now. Raises ``NotFound`` when the log knows nothing of it."""
+    survey = _surveyed(log, target)
+    return Plan(streams=survey.parts(log), holds=survey.covering())
+
+
+def erase(
+    log: Log,
+    target: Target,
+    reason: str,
+    credential: Credential = LOCAL,
+    progress: Progress = lambda done, total: None,
+) -> ErasureReceipt:
+    """Destroy the private values of the target, for a ``reason`` given by its code; for owners only.
+
+    Repeated, it finishes what was interrupted and gives the receipt of what is erased already. Raises ``Held``,
+    ``NotFound``, ``Denied``, ``EventError`` (a record that is not in the trash for long enough, a frozen ledger, a
+    malformed reason), ``KeyFileError``, and what ``Log.append`` raises.
+    """
+    if credential.role != "owner":
+        raise Denied(f"only an owner erases, and credential {credential.id} has the role {credential.role}")
+    survey = _surveyed(log, target)
+    position = survey.last_erased
+    if position is None or any(part.disclosures or part.keys for part in survey.parts(log)):
+        survey.refuse_held()
+        position = _append(log, survey, reason, credential)
+    return _receipt(log, target, position, log.epochs.settle(progress))
+
+
+def _append(log: Log, survey: _Survey, reason: str, credential: Credential) -> int:
+    """Append the event and delete, in one transaction, which is the first of a new epoch."""
+    with log.epochs.turning() as epoch:
+
+        def within(writes: Writes, batch: Batch) -> None:
+            if writes.head().epoch != epoch - 1:
+                raise Conflict("another process turned the epoch", advice="let all share one key folder")
+            survey.go_on(writes)  # with what was appended since; the store stands still now
+            survey.refuse_held()
+            writes.erase(sorted(survey.positions), sorted(survey.pairs))
+            batch.head = batch.head._replace(epoch=epoch)
+
+        event = _event(survey, reason)
+        by = Credential(
+            id=credential.id,
+            role=credential.role,
+            actor=credential.actor,
+            actor_role="system",
+            actor_roles=frozenset({"system"}),
+        )
+        (outcome,) = log.submit([event], by, within=within).result()
+    if isinstance(outcome, EventError):
+        raise outcome
+    return outcome.position
+
+
+def _event(survey: _Survey, reason: str) -> bytes:
+    target = survey.target
+    collection = {"collection": survey.collection} if survey.collection is not None else {}
+    return msgspec.json.encode(
+        {
+            "specversion": "1.0",
+            "id": f"erased-{secrets.token_hex(16)}",
+            "source": "urn:continuity-ledger",
+            "type": target.type,
+            "subject": target.stream,
+            "time": moment.recorded(system_clock()),
+            "data": {"reason": reason, **(collection if target.record is not None else {})},
+        }
+    )
+
+
+def _receipt(log: Log, target: Target, position: int, settled: Settled) -> ErasureReceipt:
+    entry = log.row(position).entry
+    return ErasureReceipt(
+        member=UNSET if target.member is None else target.member,
+        record=UNSET if target.record is None else target.record,
+        entry=entry.decode(),
+        position=position,
+        leaf_hash=sha256(b"\x00" + entry).hexdigest(),
+        proof=log.prove(position).decode(),
+        effective=settled.effective,
+        epoch=settled.epoch,
+        awaited=settled.awaited,
+    )
+
+
+def _surveyed(log: Log, target: Target) -> _Survey:
+    """A survey of the log as it stands, in short reads. Raises ``NotFound``."""
+    survey = _Survey(target)
+    size = log.head().size
+    for kind in HOLDS:
+        survey.add_holds(log.scan(Selection(last=size - 1, type=kind)))
+    survey.add(log.scan(target.selection._replace(last=size - 1)))
+    survey.size = size
+    if not survey.streams:
+        raise NotFound(f"the log knows nothing of {target}")
+    return survey
+
+
+class _Survey:
+    """What belongs to a target, and the holds that stand, as of a size of the log."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.size = 0
+        self.positions: list[int] = []
+        self.pairs: set[Pair] = set()
+        self.streams: dict[str, list[int]] = {}
+        self.collection: str | None = None
+        self.last_erased: int | None = None
+        self._members: set[str] = set()
+        self._collections: set[str] = set()
+        self._holds: dict[int, tuple[str, Hold | None]] = {}  # by position, since they come type by type
+
+    def go_on(self, reads: Reads) -> None:
+        """Take in what was appended since the size of the survey."""
+        for kind in HOLDS:
+            self.add_holds(_all(reads, Selection(self.size, type=kind)))
+        self.add(_all(reads, self.target.selection._replace(first=self.size)))
+        self.size = reads.head().size
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Take in entries that belong to the target."""
+        for row in rows:
+            event = row.content().event
+            at = self.streams.setdefault(event.stream, [])
+            if event.member:
+                self._members.add(event.member)
+            if event.type.startswith("record."):
+                self.collection = event.public()["collection"]
+                self._collections.add(self.collection)
+            if event.type == self.target.type and event.stream == self.target.stream:
+                self.last_erased = row.position
+            if event.private:
+                at.append(row.position)
+                self.positions.append(row.position)
+                self.pairs.add(pair_of(event))
+
+    def add_holds(self, rows: Iterable[Row]) -> None:
+        """Take in holds that were placed or released."""
+        for row in rows:
+            event = row.content().event
+            self._holds[row.position] = (event.stream, _hold(event) if event.type == "hold.placed" else None)
+
+    def covering(self) -> list[Hold]:
+        """The holds that stand on anything of the target."""
+        standing = {stream: hold for _, (stream, hold) in sorted(self._holds.items())}
+        return [hold for hold in standing.values() if hold is not None and self._covers(hold)]
+
+    def _covers(self, hold: Hold) -> bool:
+        covered: dict[str, Container[str | None]] = {
+            "member": self._members,
+            "stream": self.streams,
+            "collection": self._collections,
+        }
+        return hold.scope == "everything" or hold.target in covered[hold.scope]
+
+    def refuse_held(self) -> None:
+        """Raise ``Held`` when a hold stands on anything of the target."""
+        if holds := self.covering():
+            raise Held(str(self.target), [hold.stream for hold in holds])
+
+    def parts(self, log: Log) -> list[Part]:
+        """What of each stream is still there."""
+        parts = {stream: Part(stream) for stream in sorted(self.streams)}
+        with log.store.reading() as reads:
+            for stream, positions in self.streams.items():
+                for start in range(0, len(positions), PAGE):
+                    parts[stream].disclosures += len(reads.disclosures(positions[start : start + PAGE]))
+            for _, stream in reads.data_keys(sorted(self.pairs)):
+                parts[stream].keys += 1
+        return list(parts.values())
+
+
+def _hold(event: EventBody) -> Hold:
+    data = event.public()
+    return Hold(event.stream, data["scope"], data.get("target"), data["reason"])
+
+
+def _all(reads: Reads, selection: Selection) -> Iterable[Row]:
+    """All rows of a selection within one view."""
+    while rows := reads.rows(selection):
+        yield from rows
+        if len(rows) < PAGE:
+            return
+        selection = selection._replace(first=rows[-1].position + 1)
