@@ -78,7 +78,17 @@ class Ledgers:
                     )
                 except NotFound as error:
                     raise StoreError(str(error)) from None  # it has credentials, so its store should be there
+                threading.Thread(target=self._settle, args=(name, self._logs[name]), daemon=True).start()
             return self._logs[name]
+
+    def _settle(self, name: str, log: Log) -> None:
+        """Finish a turn of the epoch that was interrupted, beside the requests: till then no erasure is effective."""
+        try:
+            if log.epochs.unsettled():
+                log.epochs.settle()
+        except LedgerError as error:
+            if not self._closed:
+                self._alarm(name, f"its epoch can't be settled: {error}")
 
     def gathering(self, name: str, log: Log) -> Gathering:
         """The one gathering of single events for an open ledger; call it on the event loop."""

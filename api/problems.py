@@ -132,6 +132,7 @@ TABLE: dict[type[Exception], Kind] = {
     errors.VersionConflict: Kind(409, "version-conflict", "The stream is at another version"),
     errors.IdConflict: Kind(409, "id-conflict", "The id is known with other content"),
     errors.Conflict: Kind(409, "conflict", "It exists already or is locked"),
+    errors.Held: Kind(409, "held", "A hold forbids that it is destroyed"),
     errors.OversizedEvent: Kind(413, "oversized-event", "The event is too large"),
     BodyTooLarge: Kind(413, "body-too-large", "The request is too large"),
     UnsupportedMedia: Kind(415, "unsupported-media-type", "The content type is not taken here"),

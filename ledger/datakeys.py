@@ -45,22 +45,31 @@ class DataKeys:
         epoch = reads.head().epoch
         cached = self._cached(epoch)
         keys = {pair: key for pair in pairs if (key := cached.get(pair)) is not None}
-        for pair, stored in reads.data_keys([pair for pair in pairs if pair not in keys]).items():
-            if (key := self._open(stored, epoch, held)) is not None:
-                keys[pair] = key
-                self._keep(pair, key, epoch)
-        return keys
+        found = reads.data_keys([pair for pair in pairs if pair not in keys])
+        opened = {pair: key for pair, stored in found.items() if (key := self._open(stored, epoch, held)) is not None}
+        self._keep(opened, epoch)
+        return keys | opened
 
-    def create(self, pair: Pair, epoch: int, position: int) -> tuple[AESGCM, WrappedKey]:
-        """A fresh key for a pair, first used at ``position``: opened, and wrapped for the store under ``epoch``'s key.
+    def create(self, first: Mapping[Pair, int], epoch: int) -> tuple[dict[Pair, AESGCM], list[WrappedKey]]:
+        """Fresh keys for those pairs, each with its first position: opened, and wrapped for the store under ``epoch``.
 
-        Kept in the cache at once; ``forget`` it if the transaction that should store it fails.
+        Kept in the cache at once; ``forget`` them if the transaction that should store them fails.
         """
-        data_key = privacy.new_key()
-        key = AESGCM(data_key)
-        self._keep(pair, key, epoch)
-        binding = privacy.key_binding(self._origin, *pair, epoch)
-        return key, WrappedKey(position, *pair, epoch, privacy.wrap(self._keys.epoch_key(epoch), data_key, binding))
+        keys: dict[Pair, AESGCM] = {}
+        wrapped: list[WrappedKey] = []
+        if not first:
+            return keys, wrapped
+        epoch_key = self._keys.epoch_key(epoch)
+        secrets = privacy.drawn(privacy.KEY_SIZE, len(first))
+        nonces = privacy.drawn(privacy.NONCE_SIZE, len(first))
+        for pair, position in first.items():
+            secret = next(secrets)
+            keys[pair] = AESGCM(secret)
+            binding = privacy.key_binding(self._origin, *pair, epoch)
+            sealed = privacy.wrap(epoch_key, secret, binding, next(nonces))
+            wrapped.append(WrappedKey(position, *pair, epoch, sealed))
+        self._keep(keys, epoch)
+        return keys, wrapped
 
     def forget(self) -> None:
         """Drop all opened keys."""
@@ -84,15 +93,15 @@ class DataKeys:
         binding = privacy.key_binding(self._origin, stored.member, stored.stream, stored.epoch)
         return AESGCM(privacy.unwrap(epoch_key, stored.wrapped, binding))
 
-    def _keep(self, pair: Pair, key: AESGCM, epoch: int) -> None:
+    def _keep(self, keys: Mapping[Pair, AESGCM], epoch: int) -> None:
         self._cached(epoch)
         with self._lock:
             if epoch != self._epoch:
                 return
-            if len(self._opened) >= CACHED_KEYS:
-                for old in list(self._opened)[: CACHED_KEYS // 10]:  # the oldest tenth: dicts keep their order
+            self._opened |= keys
+            if (excess := len(self._opened) - CACHED_KEYS) > 0:
+                for old in list(self._opened)[: excess + CACHED_KEYS // 10]:  # the oldest: dicts keep their order
                     del self._opened[old]
-            self._opened[pair] = key
 
     def disclose(self, reads: Reads, rows: Sequence[Row], held: Mapping[int, AESGCM] = _NONE) -> list[dict[str, Any]]:
         """The private values of each row by name, as far as they still open; those gone are left out.

@@ -18,6 +18,8 @@ from ledger.errors import OversizedEvent, StoreError
 MAX_ENTRY = 65_535
 FORMAT_VERSION = 1
 NO_PREVIOUS = "0" * 64
+LEDGER_STREAM = "ledger:main"
+"""The stream of the ledger's own events; position 0 is its first."""
 _SEAL = b',"seal":{'
 
 

@@ -74,6 +74,12 @@ class Epochs:
         with self._store.reading() as reads:
             return Standing(epoch=reads.head().epoch, wrapped=reads.key_counts(), present=self._keys.present())
 
+    def unsettled(self) -> list[int]:
+        """The older epochs whose keys are still there: ``settle`` is to be done, or the operator to destroy them."""
+        with self._store.reading() as reads:
+            epoch = reads.head().epoch
+        return self._keys.before(epoch)
+
     @contextmanager
     def turning(self) -> Iterator[int]:
         """Hold the lock for a turn, and make the key of the next epoch, which whoever asked then sets in the head.

@@ -21,6 +21,7 @@ Owns the names, fields and default advice of failures. Never formats them for HT
     ├── Busy                     the queue is full; try again
     ├── ReadOnly                 the ledger accepts no appends now
     ├── StoreError               the store failed or its content is unusable
+    │   ├── StoreDamaged         the database can't read what it holds
     │   ├── StoreFull            there is no room left to write
     │   ├── StoreLocked          another program holds the database
     │   └── StoreUnreachable     the database server does not answer
@@ -148,6 +149,10 @@ class ReadOnly(LedgerError):
 
 class StoreError(LedgerError):
     """The store failed (disk, lock, corruption) or holds what no version of this program writes."""
+
+
+class StoreDamaged(StoreError):
+    """The database can't read what it holds: a damaged page, file or schema. Another attempt will fail too."""
 
 
 class StoreFull(StoreError):

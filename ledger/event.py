@@ -98,8 +98,8 @@ class Prepared(Struct, gc=False):
     """A checked event, encoded and committed once, ready to be sealed. ``body`` is the event's canonical bytes.
 
     ``names`` and ``disclosures`` are those of the ``private`` values, by name. ``lifecycle_data`` is what the lifecycle
-    reads of it; ``actor_given`` and ``role_given`` say whether the caller named them; ``reads_private`` that its
-    credential may read what others posted.
+    reads of it, ``heeds`` the other stream that it looks at. ``actor_given`` and ``role_given`` say whether the caller
+    named them; ``reads_private`` that its credential may read what others posted.
     """
 
     type: catalog.EventType
@@ -115,6 +115,7 @@ class Prepared(Struct, gc=False):
     names: Sequence[str]
     disclosures: Sequence[bytes]
     lifecycle_data: dict[str, Any]
+    heeds: str | None
     actor_given: bool
     role_given: bool
     by: str
@@ -151,7 +152,7 @@ def fault(error: Exception, prefix: str = "$") -> MalformedEvent | InvalidEvent:
 def prepare(raw: bytes | Raw, credential: Credential, salts: Iterator[bytes] | None = None) -> Prepared:
     """Check one CloudEvent's bytes, settle who acts, commit to its private fields and encode it for its entry.
 
-    ``salts`` are from ``privacy.salts``; without them each is drawn by itself. Raises ``MalformedEvent``,
+    ``salts`` are ``privacy.drawn``; without them each is drawn by itself. Raises ``MalformedEvent``,
     ``InvalidEvent``, ``OversizedEvent`` or ``RoleDenied``, each with the JSON path.
     """
     text = bytes(raw)
@@ -278,24 +279,26 @@ def _prepared(
             f"the event takes {len(body):,} bytes, of at most {MAX_ENTRY:,} with its seal",
             advice="store large content elsewhere and record its digest and place",
         )
-    return Prepared(
-        type=kind,
-        id=cloud.id,
-        source=cloud.source,
-        stream=cloud.subject,
-        member=cloud.member if cloud.member is not UNSET else None,
-        actor_role=role,
-        forced=cloud.forced if cloud.forced is not UNSET else None,
-        expected_version=cloud.expectedversion if cloud.expectedversion is not UNSET else None,
-        body=body,
-        private=private,
-        names=tuple([one.name for one in committed]) if committed else (),
-        disclosures=[one.disclosure for one in committed] if committed else (),
-        lifecycle_data=orjson.loads(public) if kind.reads_data else _NOTHING,
-        actor_given=cloud.actor is not UNSET,
-        role_given=cloud.actorrole is not UNSET,
-        by=credential.id,
-        reads_private=credential.role in ("owner", "admin"),
+    lifecycle_data = orjson.loads(public) if kind.reads_data else _NOTHING
+    return Prepared(  # by place: by name it takes twice the time
+        kind,
+        cloud.id,
+        cloud.source,
+        cloud.subject,
+        None if cloud.member is UNSET else cloud.member,
+        role,
+        None if cloud.forced is UNSET else cloud.forced,
+        None if cloud.expectedversion is UNSET else cloud.expectedversion,
+        body,
+        private,
+        tuple([one.name for one in committed]) if committed else (),
+        [one.disclosure for one in committed] if committed else (),
+        lifecycle_data,
+        kind.heeds(lifecycle_data) if kind.heeds is not None else None,
+        cloud.actor is not UNSET,
+        cloud.actorrole is not UNSET,
+        credential.id,
+        credential.role in ("owner", "admin"),
     )
 
 

@@ -10,7 +10,7 @@ leaf hash of the entry before.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import cast
 
@@ -19,14 +19,11 @@ from msgspec import Struct
 from ledger import entry as entries
 from ledger import lifecycle, privacy
 from ledger.datakeys import DataKeys, Pair
-from ledger.entry import NO_PREVIOUS
+from ledger.entry import LEDGER_STREAM, NO_PREVIOUS
 from ledger.errors import EventError, IdConflict, LifecycleRefused, VersionConflict
 from ledger.event import Prepared, difference
 from ledger.heads import Heads, StreamHead
 from ledger.store.protocol import Batch, Head, NewRow, Selection, Writes
-
-LEDGER_STREAM = "ledger:main"
-"""The stream of the ledger's own events; position 0 is its first."""
 
 
 class Receipt(Struct, frozen=True, gc=False):
@@ -95,7 +92,9 @@ class Flush:
         self._known = self._writes.find_ids([(event.source, event.id) for event in events])
         self._heads.load(
             self._writes,
-            {event.stream for event in events} | {LEDGER_STREAM},
+            {event.stream for event in events}
+            | {LEDGER_STREAM}
+            | {event.heeds for event in events if event.heeds is not None},
             {event.member for event in events if event.member is not None},
         )
         self.results = [self._decide(request) for request in requests]
@@ -140,7 +139,7 @@ class Flush:
                     receipts.append(self._repeat(event, first))
                     continue
                 head = moved.get(stream) or streams[stream]
-                state, version = self._next_state(event, head, moved[LEDGER_STREAM]), head.version + 1
+                state, version = self._next_state(event, head, moved), head.version + 1
                 member_version = None if member is None else (counted.get(member) or members[member]) + 1
                 entry = entries.build(event.body, event.by, member_version, position, prev, recorded, version)
                 leaf = sha256(b"\x00" + entry).digest()
@@ -165,12 +164,12 @@ class Flush:
         self._prev = prev
         return receipts
 
-    def _next_state(self, event: Prepared, head: StreamHead, ledger: StreamHead) -> lifecycle.State:
+    def _next_state(self, event: Prepared, head: StreamHead, moved: Mapping[str, StreamHead]) -> lifecycle.State:
         """The state of the event's stream after it. Raises ``VersionConflict``, ``LifecycleRefused``."""
         if event.expected_version is not None and event.expected_version != head.version:
             raise VersionConflict(event.expected_version, head.version)
         kind = event.type
-        if event.stream != LEDGER_STREAM and lifecycle.is_frozen(ledger.state):
+        if event.stream != LEDGER_STREAM and lifecycle.is_frozen(moved[LEDGER_STREAM].state):
             raise LifecycleRefused(
                 f"the ledger is frozen, so {kind.name} is refused",
                 state="frozen",
@@ -178,6 +177,9 @@ class Flush:
                 advice="an owner or admin posts ledger.thawed on ledger:main first",
             )
         step = lifecycle.Step(kind.name, event.actor_role, event.forced, self._recorded, event.lifecycle_data)
+        if event.heeds is not None:
+            heeded = moved.get(event.heeds) or self._heads.streams[event.heeds]
+            lifecycle.heed(kind.kind, head.state, step, heeded.state)
         return lifecycle.advance(kind.kind, head.state, step)
 
     def _repeat(self, event: Prepared, position: int) -> Receipt:
@@ -209,16 +211,20 @@ class Flush:
 
     def _seal_disclosures(self) -> None:
         """Encrypt the disclosures of all sealed events, under keys that exist or are made with this batch."""
-        private = [(row, event) for row, event in zip(self.batch.rows, self._sealed, strict=True) if event.disclosures]
+        private = [
+            (row[0], event) for row, event in zip(self.batch.rows, self._sealed, strict=True) if event.disclosures
+        ]
+        first: dict[Pair, int] = {}
+        for position, event in private:
+            first.setdefault((event.member or "", event.stream), position)
         # A stream that begins here has no key yet, so only the others are looked for.
-        pairs: set[Pair] = {(event.member or "", event.stream) for _, event in private}
         begun = {row.stream for row in self.batch.rows if row.version == 1}
-        keys = self._keys.load(self._writes, {pair for pair in pairs if pair[1] not in begun})
-        for row, event in private:
-            pair = (event.member or "", event.stream)
-            if (key := keys.get(pair)) is None:
-                key, wrapped = self._keys.create(pair, self._epoch, row.position)
-                keys[pair] = key
-                self.batch.keys.append(wrapped)
+        keys = self._keys.load(self._writes, [pair for pair in first if pair[1] not in begun])
+        missing = {pair: position for pair, position in first.items() if pair not in keys}
+        made, self.batch.keys = self._keys.create(missing, self._epoch)
+        keys |= made
+        nonces = privacy.drawn(privacy.NONCE_SIZE, len(private))
+        for position, event in private:
             bound_to = privacy.associated(self._origin, event.source, event.id, event.names)
-            self.batch.disclosures.append((row.position, privacy.seal(key, event.disclosures, bound_to)))
+            sealed = privacy.seal(keys[event.member or "", event.stream], event.disclosures, bound_to, next(nonces))
+            self.batch.disclosures.append((position, sealed))

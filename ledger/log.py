@@ -24,11 +24,11 @@ from ledger import moment, proof, tiles
 from ledger.checkpoint import Checkpoint
 from ledger.credentials import Credentials
 from ledger.datakeys import DataKeys
-from ledger.entry import FORMAT_VERSION, decode
+from ledger.entry import FORMAT_VERSION, LEDGER_STREAM, decode
 from ledger.epochs import Epochs
 from ledger.errors import Conflict, ForkError, NotFound, StoreUnreachable
 from ledger.event import LOCAL, SYSTEM, Credential
-from ledger.flush import LEDGER_STREAM, Outcome, Within
+from ledger.flush import Outcome, Within
 from ledger.keys import Keys
 from ledger.merkle import HASH_SIZE
 from ledger.note import VerifierKey

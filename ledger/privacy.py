@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,11 +23,12 @@ from ledger.errors import OversizedEvent, StoreError
 
 MAX_DISCLOSURE = 65_535
 KEY_SIZE = 32
-_NONCE_SIZE = 12
-_SALT_SIZE = 16
+NONCE_SIZE = 12
+SALT_SIZE = 16
 _SEPARATOR = b"~"  # no base64url digit, so a list of disclosures needs no other framing (as in RFC 9901)
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
+_encode = msgspec.json.Encoder(order="sorted").encode  # of what passed the catalogue, so this is canonical JSON
 
 
 class Committed(Struct, frozen=True, gc=False):
@@ -41,15 +43,15 @@ def _base64url(data: bytes) -> bytes:
     return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE, b"=")
 
 
-def salts(values: int) -> Iterator[bytes]:
-    """Fresh 128-bit salts without end, drawn from the system for so many values at a time.
+def drawn(size: int, count: int) -> Iterator[bytes]:
+    """Fresh random values of ``size`` bytes without end, drawn from the system ``count`` at a time.
 
-    For one request only: kept longer, those drawn would be given out twice after a fork.
+    For one request or flush only: kept longer, those drawn could be given out twice, here and after a fork.
     """
     while True:
-        drawn = os.urandom(_SALT_SIZE * values)
-        for at in range(0, len(drawn), _SALT_SIZE):
-            yield drawn[at : at + _SALT_SIZE]
+        together = os.urandom(size * max(count, 1))
+        for at in range(0, len(together), size):
+            yield together[at : at + size]
 
 
 def commitment_of(disclosure: bytes) -> str:
@@ -64,8 +66,8 @@ def commit(name: str, value: Any, salt: bytes | None = None) -> Committed:
     ``OversizedEvent`` when it exceeds ``MAX_DISCLOSURE`` bytes. The value must have passed the catalogue, so that it is
     canonical JSON already.
     """
-    text = _base64url(salt or os.urandom(_SALT_SIZE)).decode()
-    disclosure = _base64url(orjson.dumps([text, name, value], option=orjson.OPT_SORT_KEYS))
+    text = _base64url(salt or os.urandom(SALT_SIZE)).decode()
+    disclosure = _base64url(_encode([text, name, value]))
     if len(disclosure) > MAX_DISCLOSURE:
         raise OversizedEvent(
             f"the private value takes {len(disclosure):,} bytes as a disclosure, of at most {MAX_DISCLOSURE:,}",
@@ -90,45 +92,40 @@ def open_disclosure(disclosure: bytes) -> tuple[str, Any]:
 
 def associated(origin: str, source: str, event_id: str, names: Sequence[str]) -> bytes:
     """The associated data that binds sealed disclosures to their ledger, event and field names."""
-    return orjson.dumps([origin, source, event_id, list(names)])
+    return _encode([origin, source, event_id, names])
 
 
-def seal(key: AESGCM, disclosures: Sequence[bytes], bound_to: bytes) -> bytes:
-    """Encrypt the disclosures of one event: 96-bit random nonce, then AES-256-GCM ciphertext and tag."""
-    nonce = os.urandom(_NONCE_SIZE)
+def seal(key: AESGCM, disclosures: Sequence[bytes], bound_to: bytes, nonce: bytes | None = None) -> bytes:
+    """Encrypt the disclosures of one event: 96-bit random nonce, drawn here unless given, then ciphertext and tag."""
+    nonce = nonce or os.urandom(NONCE_SIZE)
     return nonce + key.encrypt(nonce, _SEPARATOR.join(disclosures), bound_to)
 
 
 def unseal(key: AESGCM, sealed: bytes, bound_to: bytes) -> list[bytes]:
     """The disclosures that ``seal`` packed. Raises ``StoreError`` when key, binding or bytes do not fit."""
     try:
-        return key.decrypt(sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:], bound_to).split(_SEPARATOR)
+        return key.decrypt(sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], bound_to).split(_SEPARATOR)
     except (InvalidTag, ValueError):
         raise StoreError("stored disclosures do not open: the bytes, the key or the event differ") from None
 
 
-def new_key() -> bytes:
-    """A fresh 256-bit key."""
-    return os.urandom(KEY_SIZE)
-
-
-def wrap(epoch_key: AESGCM, data_key: bytes, bound_to: bytes) -> bytes:
-    """Encrypt a data key under an epoch key; ``bound_to`` comes from ``key_binding``."""
-    nonce = os.urandom(_NONCE_SIZE)
+def wrap(epoch_key: AESGCM, data_key: bytes, bound_to: bytes, nonce: bytes | None = None) -> bytes:
+    """Encrypt a data key under an epoch key; ``bound_to`` comes from ``key_binding``. For ``nonce`` see ``seal``."""
+    nonce = nonce or os.urandom(NONCE_SIZE)
     return nonce + epoch_key.encrypt(nonce, data_key, bound_to)
 
 
 def unwrap(epoch_key: AESGCM, wrapped: bytes, bound_to: bytes) -> bytes:
     """The data key that ``wrap`` packed. Raises ``StoreError`` when it does not open."""
     try:
-        return epoch_key.decrypt(wrapped[:_NONCE_SIZE], wrapped[_NONCE_SIZE:], bound_to)
+        return epoch_key.decrypt(wrapped[:NONCE_SIZE], wrapped[NONCE_SIZE:], bound_to)
     except (InvalidTag, ValueError):
         raise StoreError("a wrapped data key does not open under its epoch key") from None
 
 
 def key_binding(origin: str, member: str, stream: str, epoch: int) -> bytes:
     """The associated data of a wrapped data key; ``member`` is empty for an event about nobody."""
-    return orjson.dumps([origin, member, stream, epoch])
+    return _encode([origin, member, stream, epoch])
 
 
 def disclosed(commitments: Mapping[str, str], disclosures: Sequence[bytes]) -> dict[str, Any]:

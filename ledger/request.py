@@ -51,7 +51,7 @@ class Posted:
         """Prepare the next few events, if any are left. Raises nothing: a fault is kept for ``request``."""
         start = len(self._prepared)
         piece = self._events[start : start + PIECE]
-        salts = privacy.salts(len(piece))
+        salts = privacy.drawn(privacy.SALT_SIZE, len(piece))
         try:
             for index, raw in enumerate(piece, start):
                 try:

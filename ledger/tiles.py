@@ -214,8 +214,21 @@ class Edge:
 
     def extend(self, leaves: Sequence[bytes]) -> None:
         """Append leaf hashes, 32 bytes each. The caller vouches for their length: this is the hot path."""
-        nodes = list(leaves)
-        level = 0
+        self._grow(list(leaves), 0)
+        self._size += len(leaves)
+
+    def extend_tiles(self, roots: Sequence[bytes]) -> None:
+        """Append whole tiles of level 0, each by the root over its leaves; no partial one may stand before them.
+
+        These tiles are not among those that changed: their leaves are not known here.
+        """
+        if self._size % TILE_WIDTH:
+            raise ValueError(f"a tree of {self._size} leaves does not end with a whole tile")
+        self._grow(list(roots), TILE_BITS)
+        self._size += len(roots) * TILE_WIDTH
+
+    def _grow(self, nodes: list[bytes], level: int) -> None:
+        """Append nodes of a level of the tree, all below it being complete."""
         while nodes:
             tile_level, within = divmod(level, TILE_BITS)
             if not within:
@@ -226,7 +239,6 @@ class Edge:
             self._open[level] = nodes[-1] if len(nodes) % 2 else b""
             nodes = hash_pairs(nodes)
             level += 1
-        self._size += len(leaves)
 
     def take_dirty(self) -> list[Tile]:
         """Every tile that changed since the last call, full or partial, with its whole content, lowest level first."""
@@ -253,7 +265,7 @@ class Edge:
 
     def _fill(self, level: int, nodes: list[bytes]) -> None:
         """Put hashes into the tiles of a level, which the size does not count yet."""
-        if level == len(self._partial):
+        while level >= len(self._partial):
             self._partial.append(b"")
             self._open += [b""] * TILE_BITS
         content = self._partial[level] + b"".join(nodes)

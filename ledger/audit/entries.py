@@ -1,10 +1,9 @@
 """The checks of an entry at its position: hash, form, seal and versions.
 
-Owns what has to hold at each position and the order in which it is looked at. Entries are checked many at a time, with
-comparisons of whole lists and byte strings; only where one of those fails, or says too little, are they looked at one
-by one, and that way alone decides what the fault is. Never reads a store.
+Owns what has to hold at each position and the order in which it is looked at. Entries are checked many at a time, by
+comparing whole columns; where two columns differ, the first place at which they do is the fault. Never reads a store.
 
-Invariant: the way of many accepts nothing that the way of one would refuse.
+Invariant: the fault found is that of the lowest position, and there the first in the order of the checks.
 """
 
 from __future__ import annotations
@@ -12,15 +11,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Sequence
-from hashlib import sha256
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Any
 
-import msgspec
-import orjson
-from msgspec import UNSET, Meta
-
-from ledger import canonical
-from ledger.audit.counters import Counters
+from ledger.audit.counters import Counts
 from ledger.audit.faults import (
     CREATED,
     FORMAT,
@@ -32,182 +26,126 @@ from ledger.audit.faults import (
     VERSION,
     Fault,
 )
-from ledger.canonical import MAX_INTEGER
-from ledger.entry import FORMAT_VERSION, MAX_ENTRY, Actor, Entry, EventBody, Seal, decode
-from ledger.errors import LedgerError
-from ledger.flush import LEDGER_STREAM
-from ledger.merkle import HASH_SIZE
+from ledger.audit.form import Form, Stated, fault_of_form
+from ledger.audit.source import agreement
+from ledger.entry import FORMAT_VERSION, LEDGER_STREAM, decode
+from ledger.merkle import HASH_SIZE, leaf_hash, leaf_hashes
 from ledger.note import VerifierKey
-from ledger.store.protocol import Row
 
 Altered = Callable[[int, Sequence[bytes], bytes], Fault]
 """(position, leaf hashes from the page's first to the one before, leaf hash of the bytes) -> the fault there."""
 
-_RECORDED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
-
-_Integer = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
-_Flat = bool | _Integer | str | None
-_Shallow = bool | _Integer | str | list[_Flat] | dict[str, _Flat] | None
-_Data = dict[str, bool | _Integer | str | list[_Shallow] | dict[str, _Shallow] | None]
-"""Public data without floats, down to a depth that nearly all have; deeper ones are looked at one by one."""
-
-
-def _quick(struct: type[msgspec.Struct], **types: Any) -> Any:
-    """The same fields as ``struct``, some with other types, for decoding many: absent ones are None, none is traced."""
-    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
-    for field in msgspec.structs.fields(struct):
-        kind = types.get(field.name, field.type)
-        fields.append((field.name, kind) if field.required else (field.name, kind, None))
-    return msgspec.defstruct(
-        f"Quick{struct.__name__}",
-        fields,
-        frozen=True,
-        kw_only=True,
-        forbid_unknown_fields=True,
-        omit_defaults=True,
-        gc=False,
-    )
-
-
-_QuickActor = _quick(Actor)
-_QuickBody = _quick(
-    EventBody,
-    actor=_QuickActor,
-    correlation=str | None,
-    data=_Data,
-    forced=str | None,
-    member=str | None,
-    private=Annotated[dict[str, str], Meta(min_length=1)] | None,
-    tags=list[str] | None,
-)
-_QuickEntry = _quick(Entry, event=_QuickBody, seal=_quick(Seal, member_version=_Integer | None))
-
-_decode_lines = msgspec.json.Decoder(_QuickEntry).decode_lines
-_encode_lines = msgspec.json.Encoder(order="deterministic").encode_lines
+_RECORDED = re.compile(rb"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z)+")
+_RECORDED_SIZE = len("2026-03-01T09:30:00.000000Z")
 
 
 class Entries:
-    """Checks the entries of one ledger, from position 0 on."""
+    """Checks the entries of one ledger in order. ``leaf`` and ``recorded`` are those of the last good one."""
 
-    def __init__(self, origin: str, keys: Sequence[VerifierKey], counters: tuple[Counters, Counters]) -> None:
+    def __init__(
+        self,
+        origin: str,
+        keys: Sequence[VerifierKey],
+        counters: tuple[Counts, Counts],
+        *,
+        leaf: bytes = bytes(HASH_SIZE),
+        recorded: bytes = b"",
+    ) -> None:
         self._origin = origin
         self._keys = keys
         self._streams, self._members = counters
-        self.leaf = bytes(HASH_SIZE)
-        self.recorded = ""
+        self._form = Form()
+        self.leaf = leaf
+        self.recorded = recorded
 
-    def check(self, rows: Sequence[Row], stored: bytes, altered: Altered) -> tuple[list[bytes], Fault | None]:
-        """Check rows at consecutive positions against the stored leaf hashes beside them.
+    def check(
+        self, first: int, entries: Sequence[bytes], stored: bytes, altered: Altered
+    ) -> tuple[list[bytes], Fault | None]:
+        """Check what stands for entries at consecutive positions against the stored leaf hashes beside it.
 
         Returns the leaf hashes of the good ones, and the fault of the first that is not. ``altered`` says which fault
         it is that an entry's bytes don't have the stored hash.
         """
-        if not rows:
-            return [], None
-        many = self._check_many(rows, stored)
-        if many is None:
-            return self._check_each(rows, stored, altered)
-        leaves, entries = many
-        bad = self._streams.advance(
-            [entry.event.stream for entry in entries], [entry.seal.version for entry in entries]
-        )
-        bad_member = self._members.advance(
-            [entry.event.member for entry in entries], [entry.seal.member_version for entry in entries]
-        )
-        if bad is None and bad_member is None:
-            self.leaf = leaves[-1]
-            return leaves, None
-        if bad is not None and (bad_member is None or bad <= bad_member):
-            return leaves[:bad], self._gap(rows[bad].position, entries[bad])
-        worst = bad_member or 0
-        return leaves[:worst], self._member_gap(rows[worst].position, entries[worst])
-
-    # --- Many at a time ----------------------------------------------------------------------------------------------
-
-    def _check_many(self, rows: Sequence[Row], stored: bytes) -> tuple[list[bytes], list[Any]] | None:
-        """Leaf hashes and entries, if all are good but for gaps in versions; None if any is not, or can't be told."""
-        positions, entries = zip(*rows, strict=True)
-        if set(map(type, entries)) != {bytes} or max(map(len, entries)) > MAX_ENTRY:
-            return None
-        leaves = [sha256(b"\x00" + entry).digest() for entry in entries]
-        if (joined := b"".join(leaves)) != stored:
-            return None
-        text = b"\n".join(entries) + b"\n"
-        # An escape has several spellings, and keys beyond ASCII another order: rare, so left to the way of one.
-        if b"\\" in text or not text.isascii():
-            return None
-        try:
-            decoded = _decode_lines(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return None
-        # Encoding writes a line each and no other line feed: so each entry is one line, and canonical.
-        if len(decoded) != len(rows) or _encode_lines(decoded) != text:
-            return None
-        seals = [entry.seal for entry in decoded]
-        times, prevs = [seal.recorded for seal in seals], [seal.prev for seal in seals]
-        good = (
-            [seal.position for seal in seals] == list(positions)
-            and "".join(prevs) == self.leaf.hex() + joined[:-HASH_SIZE].hex()
-            and set(map(len, prevs)) == {2 * HASH_SIZE}
-            and self._in_time(times)
-            and all(_in_order(tags) for entry in decoded if (tags := entry.event.tags) is not None)
-            and (positions[0] > 0 or self._check_created(rows[0], decode(rows[0].entry)) is None)
-        )
-        if not good:
-            return None
-        self.recorded = times[-1]
-        return leaves, decoded
-
-    def _in_time(self, times: list[str]) -> bool:
-        return times[0] >= self.recorded and times == sorted(times) and all(map(_is_recorded, set(times)))
-
-    # --- One at a time -----------------------------------------------------------------------------------------------
-
-    def _check_each(self, rows: Sequence[Row], stored: bytes, altered: Altered) -> tuple[list[bytes], Fault | None]:
-        leaves: list[bytes] = []
-        for at, row in enumerate(rows):
-            if type(row.entry) is not bytes:
-                return leaves, Fault(row.position, UNREADABLE, f"the row holds {type(row.entry).__name__}, not bytes")
-            leaf = sha256(b"\x00" + row.entry).digest()
-            if leaf != stored[at * HASH_SIZE : (at + 1) * HASH_SIZE]:
-                return leaves, altered(row.position, leaves, leaf)
-            if (fault := self._check_one(row)) is not None:
-                return leaves, fault
-            self.leaf = leaf
-            leaves.append(leaf)
+        leaves, bad_hash = _hashed(entries, stored)
+        stated, bad_form = self._form.read(entries[: len(leaves)])
+        good, bad_seal = self._check_seals(first, entries, leaves, stated)
+        if good:
+            self.leaf, self.recorded = leaves[good - 1], stated.recorded[good - 1]
+        if bad_seal is not None:
+            return leaves[:good], bad_seal
+        if bad_form is not None:
+            return leaves[:good], Fault(first + good, FORMAT, bad_form)
+        if bad_hash is not None:
+            return leaves, altered(first + good, leaves, bad_hash)
+        if good < len(entries):
+            kind = type(entries[good]).__name__
+            return leaves, Fault(first + good, UNREADABLE, f"the row holds {kind}, not bytes")
         return leaves, None
 
-    def _check_one(self, row: Row) -> Fault | None:
-        """All that has to hold of an entry whose bytes are as sealed, in order."""
-        position = row.position
-        if (form := fault_of_form(row.entry)) is not None:
+    def _check_seals(
+        self, position: int, entries: Sequence[bytes], leaves: Sequence[bytes], stated: Stated
+    ) -> tuple[int, Fault | None]:
+        """Check what entries of good form state: how many of them are right, and the fault of the next."""
+        count = len(stated.positions)
+        if not count:
+            return 0, None
+        followed = (self.leaf + b"".join(leaves))[: count * HASH_SIZE].hex(",", HASH_SIZE).encode()
+        ends = (
+            _agreement(stated.positions, decimals(position, count)),
+            _agreement(stated.prevs, followed),
+            self._in_time(stated.recorded),
+        )
+        good = min(ends)
+        fault = None
+        if good < count:
+            fault = self._fault_of_seal(position + good, good, entries, stated, followed, ends.index(good))
+        bad = self._streams.advance(stated.streams[:good], stated.versions[:good])
+        if bad is not None:
+            good, fault = bad, self._gap(position + bad, bad, stated)
+        bad = self._members.advance(stated.members[:good], stated.member_versions[:good])
+        if bad is not None:
+            good, fault = bad, self._member_gap(position + bad, bad, stated)
+        if position == 0 and good and (wrong := self._check_created(entries[0])) is not None:
+            good, fault = 0, wrong
+        return good, fault
+
+    def _in_time(self, recorded: Sequence[bytes]) -> int:
+        """How many of these are times, none before another."""
+        times = set(recorded)
+        if (
+            set(map(len, times)) <= {_RECORDED_SIZE}
+            and (not times or _RECORDED.fullmatch(b"".join(times)))
+            and all(map(_is_date, {time[:10] for time in times}))
+            and [self.recorded, *recorded] == sorted([self.recorded, *recorded])
+        ):
+            return len(recorded)
+        last = self.recorded
+        for index, time in enumerate(recorded):
+            if time < last or not is_recorded(time):
+                return index
+            last = time
+        return len(recorded)
+
+    # --- What is wrong -----------------------------------------------------------------------------------------------
+
+    def _fault_of_seal(
+        self, position: int, at: int, entries: Sequence[bytes], stated: Stated, followed: bytes, check: int
+    ) -> Fault:
+        if (form := fault_of_form(entries[at])) is not None:
             return Fault(position, FORMAT, form)
-        entry = decode(row.entry)
-        seal = entry.seal
-        if seal.position != position:
-            return Fault(position, POSITION, f"its seal states position {seal.position}")
-        if seal.prev != self.leaf.hex():
-            return Fault(position, PREV, f"its seal follows {seal.prev}, the entry before has {self.leaf.hex()}")
-        if not _is_recorded(seal.recorded):
-            return Fault(position, RECORDED, f"its seal states the time {seal.recorded!r}")
-        if seal.recorded < self.recorded:
-            return Fault(position, RECORDED, f"recorded {seal.recorded}, but the entry before {self.recorded}")
-        self.recorded = seal.recorded
-        return self._check_versions(position, entry) or self._check_created(row, entry)
+        if check == 0:
+            return Fault(position, POSITION, f"its seal states position {_text(stated.positions[at])}")
+        if check == 1:
+            prev, leaf = _text(stated.prevs[at]), _text(followed.split(b",")[at])
+            return Fault(position, PREV, f"its seal follows {prev}, the entry before has {leaf}")
+        time, before = stated.recorded[at], stated.recorded[at - 1] if at else self.recorded
+        if not is_recorded(time):
+            return Fault(position, RECORDED, f"its seal states the time {_text(time)!r}")
+        return Fault(position, RECORDED, f"recorded {_text(time)}, but the entry before {_text(before)}")
 
-    def _check_versions(self, position: int, entry: Entry) -> Fault | None:
-        event, seal = entry.event, entry.seal
-        if self._streams.advance([event.stream], [seal.version]) is not None:
-            return self._gap(position, entry)
-        if self._members.advance([event.member or None], [seal.member_version or None]) is not None:
-            return self._member_gap(position, entry)
-        return None
-
-    def _check_created(self, row: Row, entry: Entry) -> Fault | None:
+    def _check_created(self, entry: bytes) -> Fault | None:
         """Entry 0 begins the ledger: this one, in this format, with these keys."""
-        if row.position:
-            return None
-        event = entry.event
+        event = decode(entry).event
         if (event.type, event.stream) != ("ledger.created", LEDGER_STREAM):
             return Fault(0, CREATED, f"the log begins with {event.type} on {event.stream}")
         data = event.public()
@@ -220,48 +158,80 @@ class Entries:
             return Fault(0, CREATED, "it does not name the verifier keys that this audit was given")
         return None
 
-    def _gap(self, position: int, entry: Any) -> Fault:
-        stream, expected = entry.event.stream, self._streams.expected(entry.event.stream)
-        return Fault(position, VERSION, f"version {entry.seal.version} of {stream}, expected {expected}")
+    def _gap(self, position: int, at: int, stated: Stated) -> Fault:
+        stream = stated.streams[at]
+        expected = self._streams.expected(stream)
+        return Fault(position, VERSION, f"version {stated.versions[at]} of {_text(stream)}, expected {expected}")
 
-    def _member_gap(self, position: int, entry: Any) -> Fault:
-        member, version = entry.event.member, entry.seal.member_version
-        stated = f"member version {version}" if version else "no member version"
-        if not member:
-            return Fault(position, MEMBER_VERSION, f"{stated}, but the event names no member")
-        return Fault(position, MEMBER_VERSION, f"{stated} of {member}, expected {self._members.expected(member)}")
+    def _member_gap(self, position: int, at: int, stated: Stated) -> Fault:
+        member, version = stated.members[at], stated.member_versions[at]
+        found = "no member version" if version is None else f"member version {version}"
+        if member is None:
+            return Fault(position, MEMBER_VERSION, f"{found}, but the event names no member")
+        expected = self._members.expected(member)
+        return Fault(position, MEMBER_VERSION, f"{found} of {_text(member)}, expected {expected}")
 
 
-def fault_of_form(entry: bytes) -> str | None:
-    """What keeps bytes from being an entry (canonical, an event and then a seal, each of known fields), or None."""
-    if len(entry) > MAX_ENTRY:
-        return f"it has {len(entry):,} bytes, of at most {MAX_ENTRY:,}"
+def is_recorded(time: bytes) -> bool:
+    """Whether this is a time as seals state it: UTC, six decimals."""
+    return len(time) == _RECORDED_SIZE and _RECORDED.fullmatch(time) is not None and _is_date(time[:10])
+
+
+@lru_cache
+def _is_date(day: bytes) -> bool:
     try:
-        value = orjson.loads(entry)
-        canonical.check(value, "$", -2)  # the limit of depth is that of data, which stands two levels down
-        if orjson.dumps(value, option=orjson.OPT_SORT_KEYS) != entry:
-            return "its bytes are not the canonical ones of their content"
-        body = decode(entry).event
-    except (LedgerError, ValueError, RecursionError) as error:
-        return f"it does not read: {error}"
-    if not isinstance(value["event"]["data"], dict):
-        return "its data is not an object"
-    if body.private is not UNSET and not body.private:
-        return "it has an empty set of private fields"
-    if body.tags is not UNSET and not _in_order(body.tags):
-        return "its tags are not in order"
-    return None
-
-
-def _in_order(tags: Sequence[str]) -> bool:
-    return bool(tags) and list(tags) == sorted(set(tags))
-
-
-def _is_recorded(text: str) -> bool:
-    if not _RECORDED.fullmatch(text):
-        return False
-    try:
-        dt.datetime.fromisoformat(text[:-1])
+        dt.date.fromisoformat(day.decode())
     except ValueError:
         return False
     return True
+
+
+def _hashed(entries: Sequence[Any], stored: bytes) -> tuple[list[bytes], bytes | None]:
+    """The leaf hashes of entries as far as they are the stored ones, and that of the next; None if it is not bytes."""
+    try:
+        leaves = leaf_hashes(entries)
+    except TypeError:
+        pass
+    else:
+        if b"".join(leaves) == stored:
+            return leaves, None
+    leaves = []
+    for at, entry in enumerate(entries):
+        if type(entry) is not bytes:
+            return leaves, None
+        leaf = leaf_hash(entry)
+        if leaf != stored[at * HASH_SIZE : (at + 1) * HASH_SIZE]:
+            return leaves, leaf
+        leaves.append(leaf)
+    return leaves, None
+
+
+def decimals(first: int, count: int) -> bytes:
+    """The numbers from ``first`` on in decimal, with commas between them: thousand by thousand, the last digits ready.
+
+    >>> decimals(998, 4)
+    b'998,999,1000,1001'
+    """
+    texts = []
+    for start in range(first - first % 1000, first + count, 1000):
+        some = _LAST_DIGITS[max(0, first - start) : first + count - start]
+        if start:
+            thousand = b"%d" % (start // 1000)
+            texts.append(thousand + (b"," + thousand).join(some))
+        else:
+            texts += [digits.lstrip(b"0") or b"0" for digits in some]
+    return b",".join(texts)
+
+
+_LAST_DIGITS = [b"%03d" % number for number in range(1000)]
+
+
+def _agreement(found: Sequence[bytes], wanted: bytes) -> int:
+    """How many of the texts found are those wanted, which have commas between them."""
+    if b",".join(found) == wanted:
+        return len(found)
+    return agreement(found, wanted.split(b","))
+
+
+def _text(stated: bytes) -> str:
+    return stated.decode()

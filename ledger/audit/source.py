@@ -1,32 +1,29 @@
 """Where the audit reads from, and how it reads what may be damaged.
 
 Owns the protocol of a source, which every store satisfies as it is, and the reading of rows, tiles and checkpoints such
-that damage becomes a value: a short page with a fault, an empty tile. Reads are short, so that an audit holds back
-nobody. Never judges content.
+that damage becomes a value: a short page with a fault, an empty tile. Where the store does not say that it is damaged,
+but that it is away, locked or closed, its error goes through. Reads are short, so that an audit holds back nobody.
+Never judges content.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from operator import itemgetter
-from typing import NamedTuple, Protocol
-
-from eventsourcing.persistence import PersistenceError
+from operator import eq
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from ledger.audit.faults import MISSING, UNREADABLE, Fault
-from ledger.errors import LedgerError
+from ledger.errors import StoreDamaged
 from ledger.merkle import HASH_SIZE
 from ledger.store.protocol import Head, Row, Selection
 from ledger.tiles import TILE_BITS, TILE_WIDTH
 
-DAMAGE = (LedgerError, sqlite3.Error, PersistenceError, TypeError, ValueError, OverflowError, MemoryError)
-"""What reading raises on damage: the database's errors, and those of values that are not of their column's type."""
+DAMAGE = (StoreDamaged, TypeError, ValueError, OverflowError, MemoryError)
+"""What reading raises on damage: the database's word for it, and the errors of values that are not of their type."""
 
 TILES_A_READ = 4
 """Tiles of entries that one read takes."""
-CHECKPOINT_PAGE = 256
 NO_ENTRY = "there is no entry here"
 
 
@@ -39,6 +36,10 @@ class SourceReads(Protocol):
 
     def rows(self, selection: Selection, limit: int = ...) -> list[Row]:
         """The first ``limit`` rows of a range of positions, by position."""
+        ...
+
+    def columns(self, first: int, count: int) -> tuple[Sequence[int], Sequence[bytes]]:
+        """The positions and entries there are at ``count`` positions from ``first``, in order."""
         ...
 
     def tile(self, level: int, index: int) -> bytes:
@@ -63,10 +64,31 @@ class Source(Protocol):
         ...
 
 
-class Page(NamedTuple):
-    """Rows at consecutive positions, the level-0 tile beside them, and why there are fewer rows than asked for."""
+class OpenedSource(Source, Protocol):
+    """A source that was opened, and is closed by whoever opened it."""
 
-    rows: list[Row]
+    def close(self) -> None:
+        """Release what it holds."""
+        ...
+
+
+@runtime_checkable
+class SharedSource(Source, Protocol):
+    """A source that several processes can read at once. Every ``ledger.store.protocol.Store`` is one."""
+
+    def opener(self) -> Callable[[], OpenedSource]:
+        """What opens it once more, in any process: it can be pickled."""
+        ...
+
+
+class Page(NamedTuple):
+    """Entries at consecutive positions from ``first``, the level-0 tile beside them, and why they are fewer than asked.
+
+    What stands for an entry may be no bytes, if somebody put it there.
+    """
+
+    first: int
+    entries: Sequence[bytes]
     tile: bytes
     fault: Fault | None
 
@@ -83,12 +105,15 @@ class End(NamedTuple):
     checkpoints_beyond: list[tuple[int, bytes]]
 
 
+NO_END = End(None, [], False, [])
+
+
 class _Ahead(NamedTuple):
-    """What was read at once: rows from ``first`` on, the first leaf of a tile, and the tiles beside them."""
+    """What was read at once: the entries of some tiles from ``first`` on, all there, and these tiles."""
 
     first: int
-    rows: list[Row]
-    tiles: list[bytes]
+    entries: Sequence[bytes]
+    tiles: Sequence[bytes]
 
 
 class Reader:
@@ -96,33 +121,27 @@ class Reader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._ahead = _Ahead(0, [], [])
+        self._ahead = _Ahead(0, (), ())
 
     def page(self, first: int, count: int) -> Page:
-        """The rows at ``count`` positions from ``first``, the first leaf of a tile, and that tile."""
-        try:
-            rows, tile = self._read(first, count)
-        except DAMAGE:
-            return self._damaged_page(first, count)
-        positions = [row[0] for row in rows]
-        if positions == list(range(first, first + count)):
-            return Page(rows, tile, None)
-        good = next((at for at, position in enumerate(positions) if position != first + at), len(rows))
-        return Page(rows[:good], tile, Fault(first + good, MISSING, NO_ENTRY))
+        """The entries at ``count`` positions from ``first``, the first leaf of a tile, and that tile."""
+        at = first - self._ahead.first
+        if not 0 <= at <= len(self._ahead.entries) - count:
+            try:
+                self._ahead, at = self._read(first, max(count, TILES_A_READ * TILE_WIDTH)), 0
+            except DAMAGE:
+                return self._damaged_page(first, count)
+        entries = self._ahead.entries[at : at + count]
+        fault = None if len(entries) == count else Fault(first + len(entries), MISSING, NO_ENTRY)
+        return Page(first, entries, self._ahead.tiles[at // TILE_WIDTH], fault)
 
-    def _read(self, first: int, count: int) -> tuple[list[Row], bytes]:
-        """The rows and the tile, from a read of some tiles at once: beginning and ending a read takes its time."""
-        ahead = self._ahead
-        tile = (first - ahead.first) // TILE_WIDTH
-        if not 0 <= tile < len(ahead.tiles):
-            with self._source.reading() as reads:
-                rows = reads.rows(Selection(first, first + TILES_A_READ * TILE_WIDTH - 1), TILES_A_READ * TILE_WIDTH)
-                tiles = [reads.tile(0, first // TILE_WIDTH + one) for one in range(TILES_A_READ)]
-            ahead, tile = _Ahead(first, rows, tiles), 0
-            self._ahead = ahead
-        start = bisect_left(ahead.rows, first, key=itemgetter(0))
-        end = bisect_left(ahead.rows, first + count, lo=start, key=itemgetter(0))
-        return ahead.rows[start:end], ahead.tiles[tile]
+    def _read(self, first: int, count: int) -> _Ahead:
+        """Some tiles at once: beginning and ending a read takes its time. What follows a gap is left out."""
+        with self._source.reading() as reads:
+            positions, entries = reads.columns(first, count)
+            entries = entries[: agreement(positions, range(first, first + count))]
+            tiles = range(first // TILE_WIDTH, (first + count) // TILE_WIDTH)
+            return _Ahead(first, entries, [reads.tile(0, index) for index in tiles])
 
     def row(self, position: int) -> Row | Fault:
         """The row at a position, or why there is none."""
@@ -139,43 +158,65 @@ class Reader:
         """The content of a tile, empty when there is none, None when it can't be read."""
         try:
             with self._source.reading() as reads:
-                return _tile(reads, level, index)
+                return reads.tile(level, index)
         except DAMAGE:
             return None
 
-    def checkpoints(self, after: int) -> list[tuple[int, bytes]]:
+    def checkpoints(self, after: int, limit: int) -> list[tuple[int, bytes]]:
         """The next stored checkpoints above a size. Raises one of ``DAMAGE``."""
         with self._source.reading() as reads:
-            return reads.checkpoints(after, CHECKPOINT_PAGE)
+            return reads.checkpoints(after, limit)
 
     def end(self) -> End:
         """The end of the log, in one view."""
-        head: Head | None = None
-        edge: list[bytes | None] = []
-        row_beyond, checkpoints_beyond = False, []
         try:
             with self._source.reading() as reads:
                 head = reads.head()
                 if not _is_head(head):
-                    return End(None, [], False, [])
-                edge = _edge(reads, head.size)
-                row_beyond = _row_beyond(reads, head.size)
-                checkpoints_beyond = reads.checkpoints(head.size, 1)
+                    return NO_END
+                edge: list[bytes | None] = [reads.tile(level, index) for level, index in _edge(head.size)]
+                row_beyond = bool(reads.rows(Selection(head.size), 1))
+                return End(head, edge, row_beyond, reads.checkpoints(head.size, 1))
         except DAMAGE:
-            pass
-        return End(head, edge, row_beyond, checkpoints_beyond)
+            return self._damaged_end()
+
+    def _damaged_end(self) -> End:
+        """The end read piece by piece, as far as it can be."""
+        try:
+            with self._source.reading() as reads:
+                head = reads.head()
+        except DAMAGE:
+            return NO_END
+        if not _is_head(head):
+            return NO_END
+        edge = [self.tile(level, index) for level, index in _edge(head.size)]
+        beyond = self.row(head.size)
+        row_beyond = isinstance(beyond, Row) or beyond.kind == UNREADABLE  # then something stands there
+        try:
+            checkpoints = self.checkpoints(head.size, 1)
+        except DAMAGE:
+            checkpoints = []  # met again when they are due
+        return End(head, edge, row_beyond, checkpoints)
 
     def _damaged_page(self, first: int, count: int) -> Page:
-        """A page read row by row, up to the first that fails; a tile that fails is empty."""
-        rows: list[Row] = []
+        """A page read one by one, up to the first that is missing or fails; a tile that fails is empty."""
+        entries: list[bytes] = []
         fault: Fault | None = None
         for position in range(first, first + count):
             row = self.row(position)
             if isinstance(row, Fault):
                 fault = row
                 break
-            rows.append(row)
-        return Page(rows, self.tile(0, first // TILE_WIDTH) or b"", fault)
+            entries.append(row.entry)
+        return Page(first, entries, self.tile(0, first // TILE_WIDTH) or b"", fault)
+
+
+def agreement(found: Sequence[object], wanted: Sequence[object]) -> int:
+    """How many of the values found are those wanted, up to the first that is not."""
+    if list(found) == list(wanted):
+        return len(found)
+    same = list(map(eq, found, wanted))
+    return same.index(False) if False in same else len(same)
 
 
 def _is_head(head: Head) -> bool:
@@ -183,21 +224,7 @@ def _is_head(head: Head) -> bool:
     return type(size) is int and size >= 0 and type(leaf) is bytes and len(leaf) == HASH_SIZE and type(recorded) is str
 
 
-def _tile(reads: SourceReads, level: int, index: int) -> bytes | None:
-    try:
-        return reads.tile(level, index)
-    except DAMAGE:
-        return None
-
-
-def _edge(reads: SourceReads, size: int) -> list[bytes | None]:
+def _edge(size: int) -> list[tuple[int, int]]:
     """The tile after the last full one, at each level of a tree of ``size`` leaves and at the level above."""
     levels = (size.bit_length() + TILE_BITS - 1) // TILE_BITS
-    return [_tile(reads, level, size >> TILE_BITS * (level + 1)) for level in range(levels + 1)]
-
-
-def _row_beyond(reads: SourceReads, size: int) -> bool:
-    try:
-        return bool(reads.rows(Selection(size), 1))
-    except DAMAGE:
-        return True  # something stands there, though it can't be read
+    return [(level, size >> TILE_BITS * (level + 1)) for level in range(levels + 1)]

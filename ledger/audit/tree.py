@@ -1,7 +1,7 @@
 """The checks of the tree over the entries: tiles above level 0, the right edge, the head, and signed checkpoints.
 
 Owns the tree as it is derived again while entries pass, and the checkpoints that wait for their size. Never looks into
-an entry. Raises ``FaultFound`` at what disagrees.
+an entry. Raises ``FaultFound`` at what disagrees. Tree and checkpoints can be copied, to try what a range comes to.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from ledger.audit.faults import CHECKPOINT, ENTRY, HEAD, MISSING, SIGNATURE, TILE, Fault, FaultFound
-from ledger.audit.source import CHECKPOINT_PAGE, DAMAGE, End, Reader
+from ledger.audit.source import DAMAGE, End, Reader
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.errors import SignatureError
 from ledger.merkle import HASH_SIZE
@@ -19,6 +19,8 @@ from ledger.store.protocol import Head
 from ledger.tiles import TILE_BITS, TILE_WIDTH, Edge, tile_path
 
 FULL = TILE_WIDTH * HASH_SIZE
+CHECKPOINT_PAGE = 256
+"""Stored checkpoints that one read takes."""
 
 
 class Tree:
@@ -44,9 +46,24 @@ class Tree:
         edge.extend(leaves)
         return edge.root()
 
+    def copy(self) -> Tree:
+        """An independent tree of the same leaves."""
+        tree = Tree(self._reader)
+        tree._edge = self._edge.copy()
+        tree._partial = self._partial.copy()
+        return tree
+
     def extend(self, leaves: Sequence[bytes]) -> None:
         """Add checked leaves, and check each tile above level 0 that is full with them."""
         self._edge.extend(leaves)
+        self._check_full()
+
+    def extend_tiles(self, roots: Sequence[bytes]) -> None:
+        """Add tiles of checked leaves by their roots, and check each tile above that is full with them."""
+        self._edge.extend_tiles(roots)
+        self._check_full()
+
+    def _check_full(self) -> None:
         for level, index, hashes in self._edge.take_dirty():
             if len(hashes) < FULL:
                 self._partial[level] = index, hashes
@@ -84,10 +101,25 @@ class Checkpoints:
         self._origin = origin
         self._keys = keys
         self._trusted = deque(sorted(trusted, key=lambda checkpoint: checkpoint.size))
-        self._stored: deque[tuple[int, bytes]] = deque()
+        self._stored: deque[tuple[int, bytes | Checkpoint]] = deque()
         self._read_up_to: int | None = 0  # None once there are no more
         self.good = 0
         """The size of the last checkpoint whose root the entries gave: what is before can't have been rewritten."""
+
+    def copy(self) -> Checkpoints:
+        """The same checkpoints, to be checked independently."""
+        checkpoints = Checkpoints(self._reader, self._origin, self._keys, self._trusted)
+        checkpoints._stored = self._stored.copy()
+        checkpoints._read_up_to = self._read_up_to
+        checkpoints.good = self.good
+        return checkpoints
+
+    def adopt(self, opened: Sequence[Checkpoint], end: int) -> None:
+        """Take those stored of the sizes up to ``end`` as they were opened elsewhere, instead of reading them here."""
+        later = [(size, note) for size, note in self._stored if size > end]
+        self._stored = deque([*((checkpoint.size, checkpoint) for checkpoint in opened), *later])
+        if self._read_up_to is not None:
+            self._read_up_to = max(self._read_up_to, end)
 
     def next_size(self) -> int | None:
         """The size at which the next checkpoint is due."""
@@ -103,7 +135,7 @@ class Checkpoints:
             self._check_root(self._trusted.popleft(), root, "the trusted checkpoint")
         self._read_more()
         while self._stored and self._stored[0][0] == size:
-            self._check_root(self._open(*self._stored.popleft()), root, "the stored checkpoint")
+            self._check_root(self._opened(*self._stored.popleft()), root, "the stored checkpoint")
         self.good = size
 
     def root_at(self, size: int) -> bytes | None:
@@ -114,7 +146,7 @@ class Checkpoints:
         for stored, note in self._stored:
             if stored == size:
                 try:
-                    return self._open(stored, note).root
+                    return self._opened(stored, note).root
                 except FaultFound:
                     return None
         return None
@@ -126,28 +158,32 @@ class Checkpoints:
                 size, MISSING, f"the trusted checkpoint has {self._trusted[-1].size:,} entries, the log {size:,}"
             )
         for larger, note in stored:
-            self._open(larger, note)
+            self._opened(larger, note)
             raise FaultFound(size, MISSING, f"a checkpoint of {larger:,} entries is stored, the log has {size:,}")
 
     def _read_more(self) -> None:
+        """See that the next stored checkpoint is at hand. The first that can't be read is a fault when it is next."""
         if self._stored or self._read_up_to is None:
             return
+        limit = CHECKPOINT_PAGE
         try:
-            found = self._reader.checkpoints(self._read_up_to)
-        except DAMAGE as error:
-            raise FaultFound(self.good, CHECKPOINT, f"the stored checkpoints can't be read: {error}") from None
+            found = self._reader.checkpoints(self._read_up_to, limit)
+        except DAMAGE:
+            limit = 1  # it may be a later one
+            try:
+                found = self._reader.checkpoints(self._read_up_to, limit)
+            except DAMAGE as error:
+                raise FaultFound(self.good, CHECKPOINT, f"a stored checkpoint can't be read: {error}") from None
         self._stored.extend(found)
-        self._read_up_to = found[-1][0] if len(found) == CHECKPOINT_PAGE else None
+        self._read_up_to = found[-1][0] if len(found) == limit else None
 
-    def _open(self, size: int, note: bytes) -> Checkpoint:
+    def _opened(self, size: int, note: bytes | Checkpoint) -> Checkpoint:
+        if isinstance(note, Checkpoint):
+            return note
         try:
-            checkpoint = open_checkpoint(note, self._keys)
-        except SignatureError as error:
-            raise FaultFound(self.good, SIGNATURE, f"the checkpoint stored at size {size:,}: {error}") from None
-        if (checkpoint.size, checkpoint.origin) != (size, self._origin):
-            stated = f"{checkpoint.size:,} entries of {checkpoint.origin}"
-            raise FaultFound(self.good, CHECKPOINT, f"the checkpoint stored at size {size:,} is one of {stated}")
-        return checkpoint
+            return open_stored(size, note, self._origin, self._keys)
+        except FaultFound as found:
+            raise FaultFound(self.good, found.fault.kind, found.fault.detail) from None
 
     def _check_root(self, checkpoint: Checkpoint, root: bytes, which: str) -> None:
         if checkpoint.root != root:
@@ -157,6 +193,18 @@ class Checkpoints:
                 f"{which} of size {checkpoint.size:,} has the root {checkpoint.root.hex()}, "
                 f"the entries give {root.hex()}: one from {self.good:,} to {checkpoint.size - 1:,} was rewritten",
             )
+
+
+def open_stored(size: int, note: bytes, origin: str, keys: Sequence[VerifierKey]) -> Checkpoint:
+    """The content of the checkpoint that is stored at a size. Raises ``FaultFound``, at position 0."""
+    try:
+        checkpoint = open_checkpoint(note, keys)
+    except SignatureError as error:
+        raise FaultFound(0, SIGNATURE, f"the checkpoint stored at size {size:,}: {error}") from None
+    if (checkpoint.size, checkpoint.origin) != (size, origin):
+        stated = f"{checkpoint.size:,} entries of {checkpoint.origin}"
+        raise FaultFound(0, CHECKPOINT, f"the checkpoint stored at size {size:,} is one of {stated}")
+    return checkpoint
 
 
 def check_head(head: Head, leaf: bytes, recorded: str) -> None:

@@ -27,6 +27,7 @@ from ledger.errors import InvalidEvent
 T = TypeVar("T")
 Data = TypeVar("Data", bound="type[EventData]")
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+Heeds = Callable[[Mapping[str, Any]], str | None]
 
 Private = Annotated[T, Meta(extra={"private": True}, extra_json_schema={"x-private": True})]
 """A field that an entry holds as a commitment only; its value stands beside it, encrypted. At the top of ``data``."""
@@ -79,7 +80,8 @@ class EventType:
     are sorted JSON field names. ``retention`` is a key of ``RETENTION``. ``issued_by_ledger`` types can't be posted;
     others by credentials with one of the API roles ``posted_by``, or by whoever may append where that is None.
     ``reads_data`` says that the lifecycle looks into the public data. ``goes_to`` gives the id of the one stream that
-    some data belongs to, for types of which not every stream of their kind will do.
+    some data belongs to, for types of which not every stream of their kind will do. ``heeds`` gives the other stream
+    whose state the lifecycle has to see too, or None, from public data; such a type ``reads_data``.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class EventType:
         posted_by: Iterable[str] | None = None,
         reads_data: bool = False,
         goes_to: Callable[[Any], str] | None = None,
+        heeds: Heeds | None = None,
         upcasts: Mapping[int, Upcast] | None = None,
     ) -> None:
         if not _NAME.fullmatch(name):
@@ -108,6 +111,9 @@ class EventType:
         self.posted_by = None if posted_by is None else frozenset(posted_by)
         self.reads_data = reads_data
         self.goes_to = goes_to
+        self.heeds = heeds
+        if heeds is not None and not reads_data:
+            raise ValueError(f"{name}: the lifecycle has to read the data that say what it heeds")
         self.upcasts: dict[int, Upcast] = dict(upcasts or {})
         if sorted(self.upcasts) != list(range(1, version)):
             raise ValueError(f"{name}: version {version} needs an upcast from each of its earlier versions")
@@ -203,6 +209,7 @@ def event_type(
     posted_by: Iterable[str] | None = None,
     reads_data: bool = False,
     goes_to: Callable[[Any], str] | None = None,
+    heeds: Heeds | None = None,
     upcasts: Mapping[int, Upcast] | None = None,
     made_by: type[EventType] = EventType,
 ) -> Callable[[Data], Data]:
@@ -224,6 +231,7 @@ def event_type(
             posted_by=posted_by,
             reads_data=reads_data,
             goes_to=goes_to,
+            heeds=heeds,
             upcasts=upcasts,
         )
         return data

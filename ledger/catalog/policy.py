@@ -70,7 +70,7 @@ class Relation(EventData, frozen=True, kw_only=True):
 
 
 class CollectionTerms(EventData, frozen=True, kw_only=True):
-    """What is declared of a collection of records. Fields that are not named here are private."""
+    """What is declared of a collection of records. Fields that are not named are private; it holds once it is set."""
 
     collection: Code
     public_fields: Annotated[list[PublicField], Meta(max_length=64)]

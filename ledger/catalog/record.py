@@ -8,6 +8,7 @@ fields that the collection declares public (``policy:collection.NAME``): codes, 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -115,12 +116,17 @@ class RecordType(EventType):
         return {**public, "fields": disclosed} if disclosed or "public" not in public else dict(public)
 
 
-@event_type("record.created", retention="record", made_by=RecordType)
+def _declared_by(public: Mapping[str, Any]) -> str | None:
+    """The stream of the policy that has to declare a record's public fields, if it has any."""
+    return f"policy:collection.{public['collection']}" if "public" in public else None
+
+
+@event_type("record.created", retention="record", reads_data=True, heeds=_declared_by, made_by=RecordType)
 class Created(RecordData, frozen=True, kw_only=True):
     """A record begins, with these fields."""
 
 
-@event_type("record.updated", retention="record", made_by=RecordType)
+@event_type("record.updated", retention="record", reads_data=True, heeds=_declared_by, made_by=RecordType)
 class Updated(RecordData, frozen=True, kw_only=True):
     """Some fields of a record take other values; those left out stay, and ``null`` empties one."""
 

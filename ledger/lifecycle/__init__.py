@@ -50,6 +50,7 @@ __all__ = [
     "UnruledState",
     "advance",
     "describe",
+    "heed",
     "is_frozen",
 ]
 
@@ -94,10 +95,20 @@ def advance(kind: str, state: State | None, step: Step) -> State:
     return lifecycle.decide(state, step)
 
 
+def heed(kind: str, state: State | None, step: Step, other: State | None) -> None:
+    """Check ``step`` against the state of the ``other`` stream that its type heeds; a forced one heeds nothing.
+
+    For new events only: one that is recorded has happened, whatever became of the other stream. Raises as ``advance``.
+    """
+    lifecycle = LIFECYCLES[kind]
+    if lifecycle.heed is not None and step.forced is None:
+        lifecycle.heed(state, step, other)
+
+
 def describe(kind: str, state: State | None) -> dict[str, Any]:
     """Return the ``state`` of a stream of ``kind`` by field name, such as ``{"status": "confirmed", "stage": ...}``.
 
-    A field that is None is left out; a stream that has not begun, or is not ruled, has no fields.
+    A field that is None or has parts is left out; a stream that has not begun, or is not ruled, has no fields.
     """
     return fields_of(state) if kind in LIFECYCLES else {}
 

@@ -58,6 +58,8 @@ Table: TypeAlias = Mapping[str, Mapping[str | None, str]]
 
 Decide: TypeAlias = Callable[[State | None, Step], State]
 
+Heed: TypeAlias = Callable[[State | None, Step, State | None], None]
+
 
 def _nothing(verb: str, state: State | None) -> Iterator[dict[str, str]]:
     yield {}
@@ -69,7 +71,8 @@ class Lifecycle(Struct, frozen=True, kw_only=True):
     ``decide`` gives the state after a step that the ``table`` allows, or that is forced, and refuses what no table can
     see; ``rules`` says the same in words, for people. ``known`` are states, and ``choices`` the ``to`` and ``from``
     that an event may have in a state, for which ``decide`` is asked once and for all; not for the verbs ``depends``,
-    which look at a time or at other data.
+    which look at a time or at other data. ``heed`` refuses a step for the state of the other stream that its type
+    heeds.
     """
 
     kind: str
@@ -78,6 +81,7 @@ class Lifecycle(Struct, frozen=True, kw_only=True):
     known: tuple[State, ...]
     rules: str = ""
     depends: frozenset[str] = frozenset()
+    heed: Heed | None = None
     choices: Callable[[str, State | None], Iterable[Mapping[str, str]]] = _nothing
 
 
@@ -123,8 +127,9 @@ def refuse(kind: str, state: State | None, step: Step, why: str, path: str = "$.
 
 
 def fields_of(state: State | None) -> dict[str, Any]:
-    """Return the fields of a state by name, without those that are None; none for a stream that has not begun."""
-    return {} if state is None else {name: value for name, value in state._asdict().items() if value is not None}
+    """Return the fields of a state by name, without those that are None or have parts; none before a stream begins."""
+    fields = {} if state is None else state._asdict()
+    return {name: value for name, value in fields.items() if value is not None and not isinstance(value, tuple)}
 
 
 def check_purge(kind: str, state: State, step: Step, trashed: str | None) -> None:

@@ -8,10 +8,11 @@ from ledger.lifecycle.base import Lifecycle, State, Step, Table, refuse, stay
 
 
 class PolicyState(NamedTuple):
-    """That a policy is set, and by which of its versions."""
+    """That a policy is set, by which of its versions, and which public fields it declares: (name, type); or None."""
 
     status: str
     policy_version: int
+    declared: tuple[tuple[str, str], ...] | None = None
 
 
 _TABLE: Table = {"set": {None: "set", **stay("set")}}
@@ -23,7 +24,9 @@ def _decide(before: State | None, step: Step) -> PolicyState:
     due = state.policy_version + 1 if state else 1
     if step.forced is None and version != due:
         refuse("policy", state, step, f"the next version is {due}, not {version}", "$.data.version")
-    return PolicyState("set", version)
+    collection = step.data.get("collection")
+    declared = tuple((field["name"], field["type"]) for field in collection["public_fields"]) if collection else None
+    return PolicyState("set", version, declared)
 
 
 LIFECYCLE = Lifecycle(

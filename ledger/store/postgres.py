@@ -9,7 +9,7 @@ server commit one after the other. Never seals, hashes, encrypts or judges what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
@@ -40,6 +40,7 @@ class PostgresStore(PostgresApplicationRecorder):
         """
         self._sessions = LedgerDatastore(url, schema)
         super().__init__(self._sessions)
+        self._url = url
         self.schema = schema
         self._sql = Statements(schema)
         self._listener = Listener(url, schema)
@@ -181,10 +182,25 @@ class PostgresStore(PostgresApplicationRecorder):
         """A subscription to entries with a notification id above ``gt``, from any process; it outlives the server."""
         return SteadySubscription(self, self._listener, gt, topics)
 
+    def opener(self) -> Callable[[], PostgresStore]:
+        """What opens this schema once more, in any process."""
+        return _Opener(self._url, self.schema)
+
     def close(self) -> None:
         """Release connections and threads. Idempotent."""
         self._listener.close()
         self._sessions.close()
+
+
+class _Opener:
+    """Opens a schema once more. It can be pickled, and shown: that does not tell the URL, which may hold a password."""
+
+    def __init__(self, url: str, schema: str) -> None:
+        self._url = url
+        self._schema = schema
+
+    def __call__(self) -> PostgresStore:
+        return PostgresStore(self._url, self._schema)
 
 
 def _begin_reading(connection: Connection[Any]) -> None:

@@ -18,7 +18,7 @@ from eventsourcing.postgres import PostgresDatastore
 from psycopg import Connection, errors
 from psycopg.rows import DictRow, dict_row
 
-from ledger.errors import StoreError, StoreFull, StoreLocked, StoreUnreachable
+from ledger.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, StoreUnreachable
 from ledger.store.postgres_binary import accept_encoded
 from ledger.store.postgres_waiting import FilledConnection
 
@@ -171,6 +171,8 @@ def _store_error(error: Exception) -> StoreError:
         return StoreFull(message, advice="make room on the database's disk; appends then go on")
     if isinstance(error, errors.InsufficientPrivilege | errors.ReadOnlySqlTransaction):
         return StoreError(message, advice="see the roles and grants in docs/how-to/postgresql.md")
+    if str(getattr(error, "sqlstate", None)).startswith(("XX", "58")):  # a damaged page or index, a failing disk
+        return StoreDamaged(message, advice="see the server's log; audit the ledger before appending again")
     # The server is gone, is shutting down, or the connection is: class 08, 57P and the driver's own, without a state.
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and (
         not getattr(error, "sqlstate", None) or str(error.sqlstate).startswith(("08", "57P", "53"))

@@ -8,6 +8,7 @@ pipeline: it waits for ever on parameters that exceed the socket's buffer.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -158,6 +159,12 @@ class PostgresReads:
                 order = by
         statement += f" ORDER BY {order} LIMIT %s"
         return list(map(_row, self.all(statement, *values, Int8(limit))))
+
+    def columns(self, first: int, count: int) -> tuple[Sequence[int], Sequence[bytes]]:
+        """The positions and entries there are at ``count`` positions from ``first``, in order: for long scans."""
+        found = self.all(self._sql.rows + " ORDER BY position", Int8(first), Int8(first + count - 1))
+        flat = list(itertools.chain.from_iterable(found))
+        return flat[::2], flat[1::2]
 
     def tile(self, level: int, index: int) -> bytes:
         """The hashes of a tile, full or partial; empty when there is none."""

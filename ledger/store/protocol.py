@@ -109,6 +109,10 @@ class Reads(Protocol):
         """The first ``limit`` rows of a selection, by position."""
         ...
 
+    def columns(self, first: int, count: int) -> tuple[Sequence[int], Sequence[bytes]]:
+        """The positions and entries there are at ``count`` positions from ``first``, in order: for long scans."""
+        ...
+
     def tile(self, level: int, index: int) -> bytes:
         """The hashes of a tile, full or partial; empty when there is none."""
         ...
@@ -216,6 +220,10 @@ class Store(Protocol):
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
         """A subscription to entries with a notification id (position + 1) above ``gt``; it misses none."""
+        ...
+
+    def opener(self) -> Callable[[], Store]:
+        """What opens this store once more, in any process: it can be pickled. Called, it raises ``StoreError``."""
         ...
 
     def close(self) -> None:

@@ -11,9 +11,10 @@ Never seals, hashes, encrypts or judges what it keeps.
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
@@ -214,6 +215,10 @@ class SQLiteStore(SQLiteApplicationRecorder):
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
         """A subscription to entries with a notification id (position + 1) above ``gt``, from any process."""
         return WokenSubscription(self, self._follower, gt, topics)
+
+    def opener(self) -> Callable[[], SQLiteStore]:
+        """What opens this file once more, in any process."""
+        return functools.partial(SQLiteStore, self.path.absolute())
 
     def close(self) -> None:
         """Release connections and threads. Idempotent."""

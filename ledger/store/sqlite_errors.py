@@ -12,11 +12,19 @@ from contextlib import contextmanager
 
 from eventsourcing.persistence import PersistenceError
 
-from ledger.errors import StoreError, StoreFull, StoreLocked
+from ledger.errors import StoreDamaged, StoreError, StoreFull, StoreLocked
 
 LOCK_TIMEOUT = 30
 """Seconds that a connection waits for another's transaction."""
 _LOCKS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_DAMAGE = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_ERROR,  # among others a table that is gone; our own statements are right
+    sqlite3.SQLITE_FORMAT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_TOOBIG,
+)
 
 
 @contextmanager
@@ -25,7 +33,7 @@ def translated(
 ) -> Iterator[None]:
     """Turn database errors into our own. ``what`` failed, and ``advice`` is what to do.
 
-    Raises ``StoreLocked``, ``StoreFull`` or ``StoreError``. The recorder library's pool wraps what it
+    Raises ``StoreLocked``, ``StoreFull``, ``StoreDamaged`` or ``StoreError``. The recorder library's pool wraps what it
     meets in errors of its own; they are unwrapped.
     """
     try:
@@ -37,11 +45,12 @@ def translated(
             raise StoreLocked(f"{what}: {error}", advice="see which program holds the lock") from error
         if code == sqlite3.SQLITE_FULL:
             raise StoreFull(f"{what}: {error}", advice="make room on the ledger's disk; appends then go on") from error
+        # Without a code: Python's own, of text that is not Unicode.
+        damaged = code in _DAMAGE or (not code and isinstance(cause, sqlite3.OperationalError))
+        kind = StoreDamaged if damaged else StoreError
         if isinstance(cause, sqlite3.OperationalError):
-            raise StoreError(
-                f"{what}: {error}", advice=f"see that the disk has room and is sound; else {advice}"
-            ) from error
-        raise StoreError(f"{what}: {error}", advice=advice) from error
+            raise kind(f"{what}: {error}", advice=f"see that the disk has room and is sound; else {advice}") from error
+        raise kind(f"{what}: {error}", advice=advice) from error
 
 
 def use_wal(connection: sqlite3.Connection) -> None:

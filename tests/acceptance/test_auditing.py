@@ -158,3 +158,15 @@ def test_the_audit_needs_no_index(week: Run, data: Path) -> None:
     assert (damaged.code, "delete index.db" in damaged.err) == (1, True)
     index.unlink()
     assert week("log", "--stream", "ledger:main").code == 0
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 3])
+def test_any_number_of_processes_find_the_same(week: Run, data: Path, jobs: int) -> None:
+    assert week("audit", "--jobs", jobs, "--json").json["ok"] is True
+    tamper(data, "UPDATE entries SET entry = replace(entry, 'M-1001', 'M-1009') WHERE rowid = 8")
+    code, position, _ = fault(week("audit", "--jobs", jobs, "--json"))
+    assert (code, position) == (20, 7)
+
+
+def test_an_audit_takes_a_process_at_least(week: Run) -> None:
+    assert week("audit", "--jobs", 0).code == 2

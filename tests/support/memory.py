@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -89,8 +91,18 @@ class Memory:
         last = selection.last if selection.last is not None else 1 << 62
         return [row for row in self.entries if selection.first <= row.position <= last][:limit]
 
+    def columns(self, first: int, count: int) -> tuple[list[int], list[bytes]]:
+        rows = self.rows(Selection(first, first + count - 1), count)
+        return [row.position for row in rows], [row.entry for row in rows]
+
     def tile(self, level: int, index: int) -> bytes:
         return self.tiles.get((level, index), b"")
 
     def checkpoints(self, after: int, limit: int = 1000) -> list[tuple[int, bytes]]:
         return [(size, note) for size, note in self.notes if size > after][:limit]
+
+    def opener(self) -> Callable[[], Memory]:
+        return functools.partial(copy.copy, self)
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -48,6 +48,12 @@ def data_keys(keys):
     return DataKeys(keys, ORIGIN)
 
 
+def created(data_keys, pair):
+    """A fresh key for a pair, opened and wrapped."""
+    keys, (wrapped,) = data_keys.create({pair: 0}, 1)
+    return keys[pair], wrapped
+
+
 def stored(reads, data_keys, event, position=0):
     """An event's row, its disclosures sealed as a flush does it."""
     prepared = prepare(event, LOCAL)
@@ -56,7 +62,7 @@ def stored(reads, data_keys, event, position=0):
     pair = pair_of(entry.decode(raw).event)
     key = data_keys.load(reads, [pair]).get(pair)
     if key is None:
-        key, reads.wrapped[pair] = data_keys.create(pair, 1, 0)
+        key, reads.wrapped[pair] = created(data_keys, pair)
     if prepared.disclosures:
         bound_to = privacy.associated(ORIGIN, prepared.source, prepared.id, prepared.names)
         reads.sealed[position] = privacy.seal(key, prepared.disclosures, bound_to)
@@ -64,9 +70,25 @@ def stored(reads, data_keys, event, position=0):
 
 
 def test_a_stored_key_opens_for_another_who_has_the_folder(data_keys, reads, keys):
-    key, reads.wrapped[PAIR] = data_keys.create(PAIR, 1, 0)
+    key, reads.wrapped[PAIR] = created(data_keys, PAIR)
     again = DataKeys(keys, ORIGIN).load(reads, [PAIR])[PAIR]
     assert again.decrypt(bytes(12), key.encrypt(bytes(12), b"secret", b""), b"") == b"secret"
+
+
+def test_keys_made_together_are_all_different_and_each_opens_for_its_own_pair(data_keys, reads, keys):
+    pairs = {(f"M-{n}", "s:1"): 3 * n for n in range(40)}
+    made, wrapped = data_keys.create(pairs, 1)
+    assert [(key.member, key.stream, key.position) for key in wrapped] == [(*pair, at) for pair, at in pairs.items()]
+    assert len({key.wrapped[:12] for key in wrapped}) == 40
+    reads.wrapped.update(zip(pairs, wrapped, strict=True))
+    opened = DataKeys(keys, ORIGIN).load(reads, pairs)
+    sealed = {pair: made[pair].encrypt(bytes(12), b"secret", b"") for pair in pairs}
+    assert len(set(sealed.values())) == 40
+    assert all(opened[pair].decrypt(bytes(12), sealed[pair], b"") == b"secret" for pair in pairs)
+
+
+def test_no_key_is_made_for_nobody(data_keys):
+    assert data_keys.create({}, 7) == ({}, [])  # and no epoch's key is looked for
 
 
 def test_a_pair_without_a_key_is_left_out(data_keys, reads):
@@ -74,7 +96,7 @@ def test_a_pair_without_a_key_is_left_out(data_keys, reads):
 
 
 def test_the_store_is_asked_once_until_all_is_forgotten(data_keys, reads):
-    _, reads.wrapped[PAIR] = data_keys.create(PAIR, 1, 0)
+    _, reads.wrapped[PAIR] = created(data_keys, PAIR)
     data_keys.load(reads, [PAIR])
     assert reads.asked == []
     data_keys.forget()
@@ -84,7 +106,7 @@ def test_the_store_is_asked_once_until_all_is_forgotten(data_keys, reads):
 
 
 def test_a_forgotten_key_that_was_never_stored_is_gone(data_keys, reads):
-    data_keys.create(PAIR, 1, 0)
+    created(data_keys, PAIR)
     data_keys.forget()
     assert data_keys.load(reads, [PAIR]) == {}
 
@@ -93,7 +115,7 @@ def test_a_full_cache_drops_the_oldest_and_answers_all_the_same(data_keys, reads
     monkeypatch.setattr(ledger_datakeys, "CACHED_KEYS", 20)
     pairs = [(f"M-{n}", "s:1") for n in range(50)]
     for pair in pairs:
-        _, reads.wrapped[pair] = data_keys.create(pair, 1, 0)
+        _, reads.wrapped[pair] = created(data_keys, pair)
     assert len(data_keys._opened) <= 20
     assert pairs[-1] in data_keys._opened
     assert set(data_keys.load(reads, pairs)) == set(pairs)
@@ -103,7 +125,7 @@ def test_a_full_cache_drops_the_oldest_and_answers_all_the_same(data_keys, reads
 @pytest.mark.parametrize("field", ["member", "stream", "epoch", "wrapped"])
 def test_a_wrapped_key_moved_to_another_place_does_not_open(data_keys, reads, keys, field):
     write_private(keys.folder / "epoch-000002.key", (keys.folder / "epoch-000001.key").read_bytes())
-    _, wrapped = data_keys.create(PAIR, 1, 0)
+    _, wrapped = created(data_keys, PAIR)
     other = {"member": "M-2", "stream": "reservation:R-2", "epoch": 2, "wrapped": wrapped.wrapped[:-1] + b"\0"}[field]
     reads.wrapped[PAIR] = wrapped._replace(**{field: other})
     with pytest.raises(StoreError, match="does not open"):
@@ -111,7 +133,7 @@ def test_a_wrapped_key_moved_to_another_place_does_not_open(data_keys, reads, ke
 
 
 def test_a_key_of_a_destroyed_epoch_is_left_out_but_one_that_is_damaged_is_a_fault(data_keys, reads, keys):
-    _, reads.wrapped[PAIR] = data_keys.create(PAIR, 1, 0)
+    _, reads.wrapped[PAIR] = created(data_keys, PAIR)
     path = keys.folder / "epoch-000001.key"
     content = path.read_bytes()
     path.chmod(0o644)

@@ -26,36 +26,43 @@ from tools.cli.commands.proofs import FILE, read_file, read_keys
 from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
 
+MOST_JOBS = 64
+"""Processes of one audit at most: more don't make it faster on any machine that it was tried on."""
+
 
 @verb(
     "audit",
     "continuity audit",
     "continuity audit --since monday.checkpoint --json",
+    "continuity audit --jobs 2",
     "continuity --data ./copy audit --key studio.vkey",
 )
 @click.option("--since", type=FILE, metavar="CHECKPOINT_FILE", help="It must also extend this signed checkpoint.")
 @click.option(
     "--key", "key_file", type=FILE, metavar="VKEY_FILE", help="Trust these verifier keys, not those in the key folder."
 )
+@click.option(
+    "--jobs", type=click.IntRange(1, MOST_JOBS), metavar="N", help="Processes that check together; default: one a core."
+)
 @pass_settings
-def audit(settings: Settings, since: Path | None, key_file: Path | None) -> None:
+def audit(settings: Settings, since: Path | None, key_file: Path | None, jobs: int | None) -> None:
     """Check all of a ledger: chain, seals, versions, tree, tiles and signatures.
 
-    Names the first position at fault and the kind of fault, with exit code 20. The last checkpoint that this machine
-    signed is checked too, so a cut tail or a store that was rolled back shows; give --since a checkpoint that was kept
-    elsewhere to rule out that both were rolled back. With --key, a copy of the ledger's file is enough: no key folder
-    is needed.
+    Names the first position at fault and the kind of fault, with exit code 20. The last checkpoint that this
+    machine signed is checked too, so a cut tail or a store that was rolled back shows; give --since a checkpoint
+    that was kept elsewhere to rule out that both were rolled back. What --jobs processes find together is what one
+    finds alone. With --key, a copy of the ledger's file is enough: no key folder is needed.
     """
     note = None if since is None else read_file(since)
     if key_file is None:
         with settings.opened() as log:
             memory = Signer(Keys(settings.folder / "keys", log.origin), log.origin).remembered()
-            report = _audit(settings, log.store, log.verifier_keys, note, None if memory is None else memory[0])
+            report = _audit(settings, log.store, log.verifier_keys, note, None if memory is None else memory[0], jobs)
     else:
         keys = tuple(read_keys(key_file))
         store = _opened(settings)
         try:
-            report = _audit(settings, store, keys, note, None)
+            report = _audit(settings, store, keys, note, None, jobs)
         finally:
             store.close()
     if not report.ok:
@@ -71,12 +78,17 @@ def _opened(settings: Settings) -> Store:
 
 
 def _audit(
-    settings: Settings, store: Store, keys: tuple[VerifierKey, ...], note: bytes | None, memory: Checkpoint | None
+    settings: Settings,
+    store: Store,
+    keys: tuple[VerifierKey, ...],
+    note: bytes | None,
+    memory: Checkpoint | None,
+    jobs: int | None,
 ) -> Report:
     """Audit against the caller's checkpoint if there is one, and against the signer's memory if there is one."""
     trusted = [checkpoint for checkpoint in (note, memory) if checkpoint is not None]
     with output.progress("audited", json=settings.json) as tick:
-        return run_audit(store, keys, since=trusted, progress=tick)
+        return run_audit(store, keys, since=trusted, progress=tick, jobs=jobs)
 
 
 def _show(settings: Settings, report: Report) -> None:

@@ -140,6 +140,11 @@ def test_a_private_field_below_the_top_cannot_be_declared():
         EventType("piece.made", outer, retention="service")
 
 
+def test_a_type_that_heeds_another_stream_without_reading_its_data_cannot_be_declared():
+    with pytest.raises(ValueError, match="has to read the data"):
+        EventType("piece.made", Made, retention="service", heeds=lambda data: None)
+
+
 class Late(EventData, frozen=True, kw_only=True):
     """An instant where nobody checks that it exists."""
 

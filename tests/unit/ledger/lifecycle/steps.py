@@ -32,6 +32,8 @@ LONG_AGO = "2026-01-30T00:00:00.000000Z"
 DATA: dict[str, dict[str, Any]] = {
     "reservation.stage_changed": {"to": "drying"},
     "reservation.load_changed": {"to": "loading"},
+    "record.created": {"collection": "clients"},
+    "record.updated": {"collection": "clients"},
     "member.account_changed": {"change": "closed", "reason": "moved-away", "side": "received", "counterpart": "M-2"},
     "notification.failed": {"attempt": 1, "dead_letter": False, "reason": "no-answer"},
     "media.stored": {"version": 3},

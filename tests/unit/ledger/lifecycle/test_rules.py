@@ -85,6 +85,12 @@ def test_each_version_of_media_follows_the_last_one_stored(version, right):
     assert refusal(None, "media.stored", {"version": 2}).path == "$.data.version"
 
 
+def test_a_version_of_media_that_is_forced_out_of_order_takes_no_number_twice():
+    late = take(STORED, "media.stored", {"version": 1}, role="admin", forced="import")
+    assert late == MediaState("stored", 1, 3, None, None)
+    assert take(late, "media.stored", {"version": 4}).latest == 4
+
+
 def test_an_earlier_version_of_media_is_restored_and_the_later_ones_stay():
     assert take(STORED, "media.version_restored", {"version": 1}) == MediaState("stored", 1, 3, None, None)
     assert take(STORED, "media.version_restored", {"version": 3}) == MediaState("stored", 3, 3, None, None)
@@ -154,8 +160,13 @@ def test_another_payment_overdue_does_not_set_an_account_back():
 def test_the_versions_of_a_policy_follow_one_another_from_one():
     assert take(None, "policy.set", {"version": 1}) == PolicyState("set", 1)
     assert take(PolicyState("set", 1), "policy.set", {"version": 2}) == PolicyState("set", 2)
+    collection = {"collection": "clients", "public_fields": [{"name": "due", "type": "date"}], "relations": []}
+    declares = take(None, "policy.set", {"version": 1, "collection": collection})
+    assert declares == PolicyState("set", 1, (("due", "date"),))
+    assert describe("policy", declares) == {"status": "set", "policy_version": 1}
     for state, wrong in ((None, 2), (PolicyState("set", 3), 3), (PolicyState("set", 3), 5)):
         caught = refusal(state, "policy.set", {"version": wrong})
         assert caught.path == "$.data.version"
         assert f"not {wrong}" in caught.detail
-    assert take(PolicyState("set", 3), "policy.set", {"version": 9}, role="admin", forced="import") == ("set", 9)
+    forced = take(PolicyState("set", 3), "policy.set", {"version": 9}, role="admin", forced="import")
+    assert forced == PolicyState("set", 9)

@@ -137,7 +137,7 @@ def test_no_private_text_is_in_any_row_with_members_erased_and_without():
 
 
 def test_an_erased_member_is_shown_as_erased_and_keeps_the_commitments():
-    rows = folded(sealed(history(5, 4 * LONG)))
+    rows = folded(sealed(history(2, 4 * LONG)))
     erased = [row for row in rows.named("members") if row["status"] == "erased"]
     assert any("private" in row for row in erased)
     assert all(row["erased"] for row in erased)

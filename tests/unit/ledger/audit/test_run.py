@@ -7,21 +7,19 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ledger.audit import Fault, Report, audit
-from ledger.audit.counters import Counters
-from ledger.audit.entries import Entries, fault_of_form
 from ledger.audit.faults import FaultFound
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.entry import MAX_ENTRY
-from ledger.errors import SignatureError, StoreError
+from ledger.errors import LedgerError, SignatureError, StoreDamaged, StoreError, StoreLocked, StoreUnreachable
 from ledger.merkle import EMPTY_ROOT, root_of
 from ledger.note import Ed25519Signer
 from ledger.store.protocol import Head, Row, Selection
 from tests.support.forgery import canonical, leaf, tree
 from tests.support.memory import KEYS, ORIGIN, SIGNERS, SIZE, Change, Memory
+
+DAMAGED = StoreDamaged("database disk image is malformed")
 
 
 def found(source: Memory, **options: Any) -> tuple[int, str]:
@@ -216,29 +214,30 @@ def test_rows_out_of_order_or_twice_are_missing_where_they_should_be() -> None:
 class Failing(Memory):
     """Fails to read some things."""
 
-    def __init__(self, rows: set[int], what: str = "rows") -> None:
+    def __init__(self, rows: set[int], what: str = "rows", error: LedgerError = DAMAGED) -> None:
         super().__init__()
-        self.bad, self.what = rows, what
+        self.bad, self.what, self.error = rows, what, error
 
     def rows(self, selection: Selection, limit: int = 1000) -> list[Row]:
         found = super().rows(selection, limit)
         if self.bad & {row.position for row in found}:
-            raise StoreError("database disk image is malformed")
+            raise self.error
         return found
 
     def head(self) -> Head:
         if self.what == "head":
-            raise StoreError("database disk image is malformed")
+            raise self.error
         return super().head()
 
     def checkpoints(self, after: int, limit: int = 1000) -> list[tuple[int, bytes]]:
-        if self.what == "checkpoints":
-            raise StoreError("database disk image is malformed")
-        return super().checkpoints(after, limit)
+        found = super().checkpoints(after, limit)
+        if self.what in {f"checkpoint {size}" for size, _ in found}:
+            raise self.error
+        return found
 
     def tile(self, level: int, index: int) -> bytes:
         if self.what == f"tile {level}":
-            raise StoreError("database disk image is malformed")
+            raise self.error
         return super().tile(level, index)
 
 
@@ -247,9 +246,30 @@ def test_what_the_database_fails_to_read_is_a_fault_with_its_position() -> None:
     assert found(Failing({300, 400})) == (300, "unreadable")
     assert found(Failing({SIZE - 1})) == (SIZE - 1, "unreadable")
     assert found(Failing(set(), "head")) == (SIZE, "head")
-    assert found(Failing(set(), "checkpoints")) == (0, "checkpoint")
+    assert found(Failing(set(), f"checkpoint {SIZE}")) == (0, "checkpoint")
     assert found(Failing(set(), "tile 0")) == (0, "tile")
     assert found(Failing(set(), "tile 1")) == (0, "tile")
+
+
+def test_a_checkpoint_that_fails_to_be_read_is_a_fault_after_the_last_that_was_good() -> None:
+    source = Failing(set(), "checkpoint 450")
+    source.notes = [(size, source.sign(size)) for size in (1, 256, 449, 450, 451, SIZE)]
+    assert found(source) == (449, "checkpoint")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreUnreachable("the server is gone"),
+        StoreLocked("another program holds the database"),
+        StoreError("the ledger is closed"),
+    ],
+)
+@pytest.mark.parametrize("what", ["rows", "head", f"checkpoint {SIZE}", "tile 0", "tile 1"])
+def test_a_store_that_is_away_is_an_error_and_no_fault(what: str, error: StoreError) -> None:
+    with pytest.raises(StoreError) as raised:
+        audit(Failing({300} if what == "rows" else set(), what, error), KEYS)
+    assert raised.value is error
 
 
 def test_an_entry_beside_a_tile_that_fails_is_still_told_by_the_next_one() -> None:
@@ -337,72 +357,3 @@ def test_what_is_appended_during_an_audit_is_left_for_the_next() -> None:
     report = audit(source, KEYS, progress=append)
     assert (report.ok, report.size) == (True, 300)
     assert audit(source, KEYS).size == 400
-
-
-# --- Parts -----------------------------------------------------------------------------------------------------------
-
-
-class Only(Entries):
-    """Has only the way of one."""
-
-    def _check_many(self, rows: object, stored: bytes) -> None:
-        return None
-
-
-@given(data=st.data())
-def test_the_way_of_many_says_what_the_way_of_one_says(data: st.DataObject) -> None:
-    source = Memory(40)
-    rows = list(source.entries)
-    for _ in range(data.draw(st.integers(0, 2))):
-        at = data.draw(st.integers(0, 39))
-        old = rows[at].entry
-        start = data.draw(st.integers(0, len(old) - 1))
-        put = data.draw(st.sampled_from([b"", b" ", b"0", b'"', b"\\", b"}", b"{", b",", b"\n", b"\xc3\xa4", b"a"]))
-        rows[at] = rows[at]._replace(entry=old[:start] + put + old[start + data.draw(st.integers(0, 2)) :])
-    stored = b"".join(leaf(row.entry) for row in rows)
-
-    def altered(position: int, before: object, _: bytes) -> Fault:
-        raise AssertionError(position)
-
-    results = [kind(ORIGIN, KEYS, (Counters(), Counters())).check(rows, stored, altered) for kind in (Entries, Only)]
-    assert results[0] == results[1]
-
-
-@given(
-    names=st.lists(st.sampled_from([None, *"abcdefghij"]), max_size=80),
-    kept=st.integers(1, 6),
-    step=st.integers(1, 9),
-    fault=st.none() | st.tuples(st.integers(0, 79), st.sampled_from([-1, 0, 1, 2])),
-)
-def test_counters_of_any_memory_find_the_first_count_that_is_not_the_next(
-    names: list[str | None], kept: int, step: int, fault: tuple[int, int] | None
-) -> None:
-    seen: dict[str, int] = {}
-    counts: list[int | None] = []
-    for name in names:
-        if name is not None:
-            seen[name] = seen.get(name, 0) + 1
-        counts.append(None if name is None else seen[name])
-    wrong = None
-    if fault is not None and fault[0] < len(names):
-        at, shift = fault
-        right = counts[at]
-        counts[at] = 1 if right is None else None if shift == 0 else right + shift
-        wrong = at
-    counters = Counters(kept)
-    result = None
-    for start in range(0, len(names), step):
-        result = counters.advance(names[start : start + step], counts[start : start + step])
-        if result is not None:
-            result += start
-            break
-    assert result == wrong
-    if wrong is not None and (name := names[wrong]) is not None:
-        assert counters.expected(name) == names[:wrong].count(name) + 1
-    counters.close()
-    counters.close()
-
-
-def test_an_entry_of_this_format_has_no_fault_of_form() -> None:
-    for row in Memory(5).entries:
-        assert fault_of_form(row.entry) is None

@@ -1,0 +1,46 @@
+"""The ledgers of a server, as they are opened."""
+
+import asyncio
+import time
+
+from api.ledgers import Ledgers
+from tests.support.events import new_log, requested
+
+
+def open_and_wait(data, done):
+    """Open the ledger as a server does, and close it once ``done`` says so."""
+    alarms = []
+
+    async def run():
+        ledgers = Ledgers(data, lambda name, text: alarms.append(text))
+        log = await ledgers.open("studio")
+        await asyncio.to_thread(wait, log)
+        await ledgers.close()
+
+    def wait(log):
+        deadline = time.monotonic() + 30
+        while not done(log, alarms):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    asyncio.run(run())
+    return alarms
+
+
+def test_a_turn_of_the_epoch_that_was_interrupted_is_finished_when_a_server_opens_the_ledger(tmp_path):
+    with new_log(tmp_path) as log:
+        log.append([requested()])
+        log.epochs.turn()
+        assert log.epochs.unsettled() == [1]
+    alarms = open_and_wait(tmp_path, lambda log, alarms: not log.epochs.unsettled())
+    assert alarms == []
+    assert not (tmp_path / "studio" / "keys" / "epoch-000001.key").exists()
+
+
+def test_a_turn_that_can_t_be_finished_raises_an_alarm_and_the_ledger_is_open_all_the_same(tmp_path):
+    with new_log(tmp_path) as log:
+        log.append([requested()])
+        log.epochs.turn()
+    (tmp_path / "studio" / "keys" / "epoch-000001.key").chmod(0o644)
+    (alarm,) = open_and_wait(tmp_path, lambda log, alarms: alarms and log.head().size == 2)
+    assert "accessible to others" in alarm
