@@ -121,6 +121,11 @@ def _operations() -> list[_Operation]:
             queries.ReservationQuery, {"200": _answer("Its state.", {JSON: _ref("State")})},
             (errors.NotFound, problems.NotReached),
         ),
+        _Operation(
+            "post", f"{_LEDGER}/members/{{member}}/erasure", "postErasure", "Erase a member's private values, for good",
+            queries.NoQuery, {"200": _answer("The receipt, with its proof.", {JSON: _ref("Erasure")})},
+            _ERASING, {"required": True, "content": {JSON: {"schema": _object(reason={"type": "string"})}}},
+        ),
         _open("/healthz", "getHealth", "The process answers", "ok"),
         _open("/readyz", "getReadiness", "The stores answer", "ready"),
         _Operation(
@@ -134,6 +139,12 @@ _POSTING: tuple[type[Exception], ...] = (
     problems.BadRequest, errors.MalformedEvent, errors.InvalidEvent, errors.RoleDenied, problems.TooSlow,
     errors.VersionConflict, errors.IdConflict, errors.OversizedEvent, problems.BodyTooLarge, problems.UnsupportedMedia,
     errors.LifecycleRefused, problems.AllRejected, errors.Busy, errors.ReadOnly, errors.ForkError,
+)  # fmt: skip
+
+
+_ERASING: tuple[type[Exception], ...] = (
+    problems.BadRequest, errors.InvalidEvent, errors.NotFound, errors.Conflict, errors.Held, errors.LifecycleRefused,
+    problems.TooSlow, problems.BodyTooLarge, problems.UnsupportedMedia, errors.Busy, errors.ReadOnly, errors.ForkError,
 )  # fmt: skip
 
 
@@ -176,6 +187,7 @@ def _path_parameters(path: str) -> list[Schema]:
         "ledger": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"},
         "position": {"type": "integer", "minimum": 0, "maximum": 2**53 - 1},
         "id": {"type": "string", "pattern": "^[A-Za-z0-9._-][A-Za-z0-9._:-]{0,127}$"},
+        "member": {"type": "string", "pattern": "^[A-Za-z0-9._-][A-Za-z0-9._:-]{0,127}$"},
         "path": {"type": "string", "examples": ["0/x001/x234/067", "entries/000.p/41"]},
     }
     return [
@@ -252,6 +264,21 @@ def _schemas() -> dict[str, Schema]:
             **_object(stream={"type": "string"}, kind={"type": "string"}, version=position, position=position),
             "additionalProperties": True,
         },
+        "Erasure": _object(
+            member={"type": "string"},
+            entry={"type": "string", "description": "the entry that says so, byte for byte"},
+            position=position,
+            leaf_hash=_HASH,
+            proof={"type": "string", "description": "its inclusion proof (C2SP tlog-proof)"},
+            effective={"type": "boolean", "description": "whether no key is left that opens older copies"},
+            epoch={"type": "integer", "minimum": 1},
+            awaited={
+                "type": "array",
+                "items": {"type": "integer"},
+                "description": "older epochs whose keys the operator has to destroy first",
+            },
+            optional=("awaited",),
+        ),
         "Problem": _problem_schema(),
     }
     return schemas

@@ -5,7 +5,7 @@ everything else that depends on the ledger, so that an answer tells nobody witho
 
 ========  =====================================================================
 owner     all of it
-admin     all of it
+admin     all but what destroys: erasures
 service   posts; reads the entries that it posted, and what they say
 auditor   reads log, tiles and proofs, never private values; posts nothing
 member    nothing yet: a member's slice of the log comes with its own routes
@@ -24,6 +24,7 @@ from ledger.errors import Denied
 from ledger.event import Credential
 from ledger.log import Log
 
+OWNING = frozenset({"owner"})
 POSTING = frozenset({"owner", "admin", "service"})
 READING = frozenset({"owner", "admin", "service", "auditor"})
 WHOLE = frozenset({"owner", "admin", "auditor"})

@@ -25,6 +25,7 @@ TABLE = {
     "GET /v1/ledgers/{ledger}/consistency?old=1": (200, 200, 200, 200, 403),
     "GET /v1/ledgers/{ledger}/reservations/R-mine": (200, 200, 200, 200, 403),
     "GET /v1/ledgers/{ledger}/reservations/R-theirs": (200, 200, 404, 200, 403),
+    "POST /v1/ledgers/{ledger}/members/M-1/erasure": (200, 403, 403, 403, 403),
     "GET /healthz": (200, 200, 200, 200, 200),
     "GET /readyz": (200, 200, 200, 200, 200),
     "GET /openapi.json": (200, 200, 200, 200, 200),
@@ -43,6 +44,8 @@ def call(service: Service, line: str, headers: dict[str, str]):
     method, path = line.replace("{ledger}", "studio").split(" ")
     if method == "GET":
         return service.client.get(path, headers=headers)
+    if path.endswith("/erasure"):
+        return service.client.post(path, json={"reason": "requested"}, headers=headers)
     return service.client.post(path, content=requested("R-new"), headers=headers | {"Content-Type": ONE})
 
 
@@ -59,7 +62,12 @@ def test_a_role_gets_what_the_table_says(filled: Service, line, role):
 def test_the_table_leaves_out_no_route():
     told = {(method, path.partition("?")[0]) for method, _, path in (line.partition(" ") for line in TABLE)}
     for method, path, _ in ROUTES:
-        pattern = path.replace("{position}", "1").replace("{id}", "R-mine").replace("{path:path}", "0/000.p/1")
+        pattern = (
+            path.replace("{position}", "1")
+            .replace("{id}", "R-mine")
+            .replace("{member}", "M-1")
+            .replace("{path:path}", "0/000.p/1")
+        )
         assert (method, pattern) in told, path
 
 

@@ -1,0 +1,58 @@
+"""Erasing a member over HTTP."""
+
+import json
+
+import pytest
+
+from ledger.proof import parse_proof, verify_entry
+from tests.support.events import cloud, requested
+from tests.support.http import BASE, slug
+
+
+@pytest.fixture
+def filled(service):
+    service.post(requested("R-1", "M-1", data={"notes": "Wilhelmina wrote this"}))
+    return service
+
+
+def erase(service, body=None, member="M-1", **options):
+    return service.client.post(
+        f"{BASE}/members/{member}/erasure",
+        json={"reason": "requested"} if body is None else body,
+        headers=service.as_role("owner"),
+        **options,
+    )
+
+
+def test_an_owner_erases_a_member_and_gets_a_receipt_that_proves_itself(filled):
+    assert "Wilhelmina" in filled.get("/events?disclose=true").text
+    answer = erase(filled)
+    assert answer.status_code == 200
+    receipt = answer.json()
+    assert list(receipt) == ["member", "entry", "position", "leaf_hash", "proof", "effective", "epoch"]
+    assert (receipt["member"], receipt["effective"], receipt["epoch"]) == ("M-1", True, 2)
+    assert verify_entry(parse_proof(receipt["proof"].encode()), receipt["entry"].encode(), filled.log.verifier_keys)
+    assert json.loads(receipt["entry"])["seal"]["by"] == "owner"
+    assert "Wilhelmina" not in filled.get("/events?disclose=true").text
+    assert erase(filled).json()["position"] == receipt["position"]
+
+
+def test_a_hold_forbids_it_and_is_named(filled):
+    filled.post(cloud("hold.placed", "hold:H-1", {"reason": "litigation", "scope": "member", "target": "M-1"}))
+    answer = erase(filled)
+    assert (answer.status_code, slug(answer)) == (409, "held")
+    assert "hold:H-1" in answer.json()["detail"]
+    assert "Wilhelmina" in filled.get("/events?disclose=true").text
+
+
+@pytest.mark.parametrize("body", [{}, [], {"reason": 7}, {"reason": "requested", "force": True}])
+def test_a_body_of_another_form_is_refused(filled, body):
+    answer = erase(filled, body)
+    assert (answer.status_code, slug(answer)) == (400, "bad-request")
+
+
+def test_a_reason_that_is_no_code_an_unknown_member_and_a_bad_id_are_refused(filled):
+    assert slug(erase(filled, {"reason": "No Code!"})) == "invalid-event"
+    assert slug(erase(filled, member="M-9")) == "not-found"
+    assert slug(erase(filled, member="%20")) == "bad-parameter"
+    assert filled.log.head().epoch == 1
