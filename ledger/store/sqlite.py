@@ -25,7 +25,7 @@ from eventsourcing.persistence import ApplicationRecorder, Notification, StoredE
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor
 
 from ledger.errors import Conflict, NotFound, StoreError
-from ledger.store.protocol import Head, Row
+from ledger.store.protocol import Head, Meanwhile, Row, nothing
 from ledger.store.sqlite_errors import LOCK_TIMEOUT, translated
 from ledger.store.sqlite_index import Index, Indexer
 from ledger.store.sqlite_pool import ReadingPool
@@ -109,7 +109,7 @@ class SQLiteStore(SQLiteApplicationRecorder):
             yield SQLiteReads(_plain(cursor), self._index)
 
     @contextmanager
-    def writing(self) -> Iterator[SQLiteWrites]:
+    def writing(self, meanwhile: Meanwhile = nothing) -> Iterator[SQLiteWrites]:
         """The one write transaction. Commits durably on a clean exit; any error leaves no trace."""
         self._indexer.check()
         self._bring_index_near()
