@@ -24,11 +24,19 @@ from api.middleware import Surroundings
 from api.problems import NotAllowed
 from api.reading import READERS
 from api.room import Room, Threads
-from api.routes import Routes, erasure, events, health, proofs, reservations
+from api.routes import Routes, erasure, events, health, projections, proofs, read_models, reservations
 from api.settings import Settings
 from ledger.errors import Busy, LedgerError, NotFound
 
-ROUTES: Routes = events.ROUTES + proofs.ROUTES + reservations.ROUTES + erasure.ROUTES + health.ROUTES
+ROUTES: Routes = (
+    events.ROUTES
+    + proofs.ROUTES
+    + reservations.ROUTES
+    + read_models.ROUTES
+    + projections.ROUTES
+    + erasure.ROUTES
+    + health.ROUTES
+)
 POSTERS = 4
 """Threads that check large bodies at once."""
 COLLECTOR = (10_000, 20, 50)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from anyio import CapacityLimiter, to_thread
@@ -19,6 +20,8 @@ from ledger.errors import LedgerError, NotFound, ReadOnly, StoreError
 from ledger.event import Credential
 from ledger.log import NAME, Log
 from ledger.store.opening import StoreURL
+from projections.store.opening import open_projections
+from projections.tail import Tail
 
 OPENING_THREADS = 2
 Alarm = Callable[[str, str], None]
@@ -35,8 +38,9 @@ class Ledgers:
         self._alarm = alarm
         self._credentials: dict[str, Credentials] = {}
         self._nobody = Credentials(data / ".no-ledger")
-        self._lock = threading.Lock()  # guards the two below
+        self._lock = threading.Lock()  # guards the three below
         self._logs: dict[str, Log] = {}
+        self._tails: dict[str, Tail] = {}
         self._closed = False
         self._gatherings: dict[str, Gathering] = {}
         self._opening = CapacityLimiter(OPENING_THREADS)
@@ -74,12 +78,21 @@ class Ledgers:
                         name,
                         store=self._store,
                         accept_clock=self._accept_clock,
-                        alarm=lambda text: self._alarm(name, text),
+                        alarm=partial(self._alarm, name),
                     )
                 except NotFound as error:
                     raise StoreError(str(error)) from None  # it has credentials, so its store should be there
                 threading.Thread(target=self._settle, args=(name, self._logs[name]), daemon=True).start()
+                self._tails[name] = Tail(
+                    self._logs[name],
+                    partial(open_projections, self._store, name, self._data / name),
+                    partial(self._alarm, name),
+                )
             return self._logs[name]
+
+    def tail(self, name: str) -> Tail:
+        """The live tail of a ledger that is open."""
+        return self._tails[name]
 
     def _settle(self, name: str, log: Log) -> None:
         """Finish a turn of the epoch that was interrupted, beside the requests: till then no erasure is effective."""
@@ -109,6 +122,8 @@ class Ledgers:
         with self._lock:
             self._closed = True
             logs, self._logs = self._logs, {}
+            tails, self._tails = self._tails, {}
+        await asyncio.gather(*(to_thread.run_sync(tail.close) for tail in tails.values()))
         await asyncio.gather(*(to_thread.run_sync(self._close, name, log) for name, log in logs.items()))
 
     def _close(self, name: str, log: Log) -> None:

@@ -20,6 +20,8 @@ from api.negotiation import CLOUDEVENT, CLOUDEVENT_BATCH, JSON, NDJSON, OCTETS, 
 from ledger import catalog, errors
 from ledger.flush import Receipt
 from ledger.tiles import InvalidPath
+from projections.models import TABLES
+from projections.store.protocol import Unready
 
 API_VERSION = "1"
 Schema = dict[str, Any]
@@ -43,6 +45,7 @@ class _Operation(NamedTuple):
     faults: tuple[type[Exception], ...] = ()
     body: Schema | None = None
     open: bool = False
+    more: tuple[Schema, ...] = ()
 
 
 @cache
@@ -126,6 +129,16 @@ def _operations() -> list[_Operation]:
             queries.NoQuery, {"200": _answer("The receipt, with its proof.", {JSON: _ref("Erasure")})},
             _ERASING, {"required": True, "content": {JSON: {"schema": _object(reason={"type": "string"})}}},
         ),
+        _Operation(
+            "get", f"{_LEDGER}/read-models/{{table}}", "getRows", "Rows of a read model, a page at a time",
+            queries.RowsQuery, {"200": _answer("A page.", {JSON: _ref("Rows")})},
+            (errors.NotFound, problems.NotReached, Unready), more=(_COLUMNS,),
+        ),
+        _Operation(
+            "get", f"{_LEDGER}/projections", "getProjections", "Where the projections stand", queries.ProjectionsQuery,
+            {"200": _answer("A standing for each generation.", {JSON: _ref("Projections")})},
+            (problems.NotReached, Unready),
+        ),
         _open("/healthz", "getHealth", "The process answers", "ok"),
         _open("/readyz", "getReadiness", "The stores answer", "ready"),
         _Operation(
@@ -135,6 +148,11 @@ def _operations() -> list[_Operation]:
     ]  # fmt: skip
 
 
+_COLUMNS: Schema = {
+    "name": "columns", "in": "query", "required": False, "style": "form", "explode": True,
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    "description": "values that columns of the table must have, each a parameter by itself: `?status=confirmed`",
+}  # fmt: skip
 _POSTING: tuple[type[Exception], ...] = (
     problems.BadRequest, errors.MalformedEvent, errors.InvalidEvent, errors.RoleDenied, problems.TooSlow,
     errors.VersionConflict, errors.IdConflict, errors.OversizedEvent, problems.BodyTooLarge, problems.UnsupportedMedia,
@@ -161,7 +179,11 @@ def _describe(operation: _Operation) -> Schema:
     described: Schema = {
         "operationId": operation.name,
         "summary": operation.summary,
-        "parameters": [*_path_parameters(operation.path), *_query_parameters(operation.query)],
+        "parameters": [
+            *_path_parameters(operation.path),
+            *_query_parameters(operation.query),
+            *operation.more,
+        ],
         "responses": {**operation.answers, **_fault_answers(faults)},
         "security": [] if operation.open else [{"key": []}],
     }
@@ -188,6 +210,7 @@ def _path_parameters(path: str) -> list[Schema]:
         "position": {"type": "integer", "minimum": 0, "maximum": 2**53 - 1},
         "id": {"type": "string", "pattern": "^[A-Za-z0-9._-][A-Za-z0-9._:-]{0,127}$"},
         "member": {"type": "string", "pattern": "^[A-Za-z0-9._-][A-Za-z0-9._:-]{0,127}$"},
+        "table": {"enum": list(TABLES)},
         "path": {"type": "string", "examples": ["0/x001/x234/067", "entries/000.p/41"]},
     }
     return [
@@ -260,6 +283,14 @@ def _schemas() -> dict[str, Schema]:
             next={"type": ["string", "null"], "description": "cursor of the next page; null at the end"},
         ),
         "Consistency": _object(old=sized, new=sized, proof={"type": "array", "items": _HASH}),
+        "Rows": _object(
+            table={"enum": list(TABLES)},
+            position={"type": "integer", "minimum": -1, "description": "up to which the rows are folded; -1 for none"},
+            rows={"type": "array", "items": _row_schema()},
+            next={"type": ["string", "null"], "description": "cursor of the next page; null at the end"},
+        ),
+        "Projections": _object(size=position, projections={"type": "array", "items": _ref("Standing")}),
+        "Standing": _standing_schema(),
         "State": {
             **_object(stream={"type": "string"}, kind={"type": "string"}, version=position, position=position),
             "additionalProperties": True,
@@ -282,6 +313,33 @@ def _schemas() -> dict[str, Schema]:
         "Problem": _problem_schema(),
     }
     return schemas
+
+
+def _row_schema() -> Schema:
+    return {
+        "type": "object",
+        "description": "a row by column name, without columns that have no value; the reference tells of each table",
+        "properties": {
+            "disclosed": {"type": "object", "description": "private values by name, where asked for"},
+            "withheld": {"type": "object", "description": "by name, the rule that withheld each of the others"},
+        },
+        "additionalProperties": True,
+    }
+
+
+def _standing_schema() -> Schema:
+    place: Schema = {"type": "integer", "minimum": -1, "description": "of the last entry folded; -1 for none"}
+    states = ["live", "outdated", "filling", "stopped", "previous", "withdrawn", "missing"]
+    fault = _object(position={"type": "integer", "minimum": 0}, reason={"type": "string"})
+    return _object(
+        name={"type": "string"},
+        version={"type": "integer", "minimum": 1, "description": "of the code that made it"},
+        generation={"type": ["integer", "null"], "description": "null where there is none that is live"},
+        position=place,
+        lag={"type": "integer", "minimum": 0, "description": "entries of the log that are not folded yet"},
+        state={"enum": states},
+        fault={"anyOf": [fault, {"type": "null"}], "description": "the event that can't be folded, and why"},
+    )
 
 
 def _problem_schema() -> Schema:

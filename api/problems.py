@@ -16,6 +16,7 @@ from starlette.responses import Response
 from ledger import errors
 from ledger.errors import EventError, LedgerError
 from ledger.tiles import InvalidPath
+from projections.store.protocol import Unready
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:continuity-ledger:problem:"
@@ -98,10 +99,12 @@ class AllRejected(RequestError):
 
 
 class NotReached(RequestError):
-    """The log did not reach ``min_position`` in time; ``size`` is what it holds."""
+    """``what`` did not reach ``min_position`` in time; ``size`` is what the log holds."""
 
-    def __init__(self, wanted: int, size: int) -> None:
-        super().__init__(f"the log holds {size:,} entries, and no position {wanted:,} yet", advice="try again")
+    def __init__(self, wanted: int, size: int, *, what: str = "the log") -> None:
+        held = f"the log holds {size:,} entries"
+        detail = f"{held}, and no position {wanted:,} yet" if wanted >= size else f"{what} is not at {wanted:,} yet"
+        super().__init__(detail, advice="try again")
         self.size = size
         self.retry_after = 1
 
@@ -144,6 +147,7 @@ TABLE: dict[type[Exception], Kind] = {
     errors.StoreFull: Kind(503, "store-full", "There is no room for more events"),
     errors.StoreLocked: Kind(503, "store-locked", "Another program holds the store"),
     errors.StoreUnreachable: Kind(503, "store-unreachable", "The store does not answer"),
+    Unready: Kind(503, "projection-unready", "The projection is being built"),
     errors.StoreError: Kind(503, "store-failed", "The store failed"),
     errors.KeyFileError: Kind(503, "key-failed", "A key is unusable"),
     NotReached: Kind(504, "not-reached", "The position is not there yet"),
@@ -153,10 +157,12 @@ _EXTENSIONS = (
     "index", "path", "expected", "actual", "state", "event", "position", "parameter", "accepted", "limit", "rejected",
     "size", "retry_after",
 )  # fmt: skip
-_TOLD = (errors.Busy, errors.ReadOnly, errors.ForkError, NotReached)
+_TOLD = (errors.Busy, errors.ReadOnly, errors.ForkError, NotReached, Unready)
 """Faults of 500 and above whose own words a caller may read: they name no file and no key."""
 READ_ONLY_SECONDS = 60
 """What Retry-After says while a ledger is read-only or its disk full: a person must act first."""
+UNREADY_SECONDS = 5
+"""What it says while a projection is being built: that takes some 20 s for a million entries."""
 UNREACHABLE_SECONDS = 5
 """What it says while a database server is away: most of them come back by themselves."""
 
@@ -198,6 +204,8 @@ def _headers(error: Exception) -> dict[str, str]:
         return {"Allow": error.allow}
     if isinstance(error, errors.ReadOnly | errors.StoreFull):
         return {"Retry-After": str(READ_ONLY_SECONDS)}
+    if isinstance(error, Unready):
+        return {"Retry-After": str(UNREADY_SECONDS)}
     if isinstance(error, errors.StoreUnreachable):
         return {"Retry-After": str(UNREACHABLE_SECONDS)}
     if isinstance(error, errors.Busy | NotReached):

@@ -92,6 +92,46 @@ class ReservationQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     min_position: MinPosition | None = None
 
 
+class ProjectionsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parameters of showing where projections stand."""
+
+    min_position: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=MAX_INTEGER,
+                description="answer only when all projections that go on hold this position; waits a few seconds",
+            ),
+        ]
+        | None
+    ) = None
+
+
+class RowsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parameters of reading a table of the read models, but for the columns that rows are found by."""
+
+    after: (
+        Annotated[
+            str, Meta(max_length=2_048, description="`next` of the page before, with the other parameters unchanged")
+        ]
+        | None
+    ) = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="rows of a page, at most")] = 100
+    disclose: Annotated[bool, Meta(description="with private values, for those who may read them")] = False
+    min_position: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=MAX_INTEGER,
+                description="answer only when the read model holds this position; waits a few seconds for it",
+            ),
+        ]
+        | None
+    ) = None
+
+
 class NoQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """No parameters."""
 
@@ -103,12 +143,28 @@ _NAMED = re.compile(r"field `(.*)`", re.DOTALL)
 
 def parse(request: Request, kind: type[Q]) -> Q:
     """The request's query as ``kind``. Raises ``BadParameter``."""
+    return _convert(_given(request), kind)
+
+
+def split(request: Request, kind: type[Q]) -> tuple[Q, dict[str, str]]:
+    """The request's query as ``kind``, and those parameters that ``kind`` doesn't have. Raises ``BadParameter``."""
+    given = _given(request)
+    own = {field.encode_name for field in msgspec.structs.fields(kind)}
+    others = {name: value for name, value in given.items() if name not in own}
+    return _convert({name: value for name, value in given.items() if name in own}, kind), others
+
+
+def _given(request: Request) -> dict[str, str]:
     given: dict[str, str] = {}
     if request.scope["query_string"]:
         for name, value in request.query_params.multi_items():
             if name in given:
                 raise BadParameter(name[:64], "given twice")
             given[name] = value
+    return given
+
+
+def _convert(given: dict[str, str], kind: type[Q]) -> Q:
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:

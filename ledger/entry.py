@@ -97,7 +97,7 @@ def build(
     """
     member = "" if member_version is None else f'"member_version":{member_version},'
     seal = f'{{"by":"{by}",{member}"position":{position},"prev":"{prev}","recorded":"{recorded}","version":{version}}}'
-    entry = b'{"event":%b,"seal":%b}' % (body, seal.encode("ascii"))
+    entry = b'{"event":' + body + f',"seal":{seal}}}'.encode("ascii")
     if len(entry) > MAX_ENTRY:
         raise OversizedEvent(
             f"the entry would take {len(entry):,} bytes, of at most {MAX_ENTRY:,}",

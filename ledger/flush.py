@@ -128,9 +128,10 @@ class Flush:
         position, known, recorded = self._base + start, self._known, self._recorded
         streams, members = self._heads.streams, self._heads.members
         ids: dict[tuple[str, str], int] = {}  # these three: what becomes of the three above if all goes well
-        moved: dict[str, StreamHead] = {LEDGER_STREAM: streams[LEDGER_STREAM]}
+        moved: dict[str, StreamHead] = {}
         counted: dict[str, int] = {}
         receipts: list[Outcome] = []
+        frozen = lifecycle.is_frozen(streams[LEDGER_STREAM].state)
         try:
             for event in events:
                 identity, stream, member = (event.source, event.id), event.stream, event.member
@@ -139,7 +140,9 @@ class Flush:
                     receipts.append(self._repeat(event, first))
                     continue
                 head = moved.get(stream) or streams[stream]
-                state, version = self._next_state(event, head, moved), head.version + 1
+                state, version = self._next_state(event, head, moved, frozen=frozen), head.version + 1
+                if stream == LEDGER_STREAM:
+                    frozen = lifecycle.is_frozen(state)
                 member_version = None if member is None else (counted.get(member) or members[member]) + 1
                 entry = entries.build(event.body, event.by, member_version, position, prev, recorded, version)
                 leaf = sha256(b"\x00" + entry).digest()
@@ -164,18 +167,24 @@ class Flush:
         self._prev = prev
         return receipts
 
-    def _next_state(self, event: Prepared, head: StreamHead, moved: Mapping[str, StreamHead]) -> lifecycle.State:
+    def _next_state(
+        self, event: Prepared, head: StreamHead, moved: Mapping[str, StreamHead], *, frozen: bool
+    ) -> lifecycle.State:
         """The state of the event's stream after it. Raises ``VersionConflict``, ``LifecycleRefused``."""
         if event.expected_version is not None and event.expected_version != head.version:
             raise VersionConflict(event.expected_version, head.version)
         kind = event.type
-        if event.stream != LEDGER_STREAM and lifecycle.is_frozen(moved[LEDGER_STREAM].state):
+        if frozen and event.stream != LEDGER_STREAM:
             raise LifecycleRefused(
                 f"the ledger is frozen, so {kind.name} is refused",
                 state="frozen",
                 event=kind.name,
                 advice="an owner or admin posts ledger.thawed on ledger:main first",
             )
+        if event.forced is None and event.heeds is None:
+            following = lifecycle.foreseen(kind.name, head.state, event.lifecycle_data)
+            if following is not None:
+                return following
         step = lifecycle.Step(kind.name, event.actor_role, event.forced, self._recorded, event.lifecycle_data)
         if event.heeds is not None:
             heeded = moved.get(event.heeds) or self._heads.streams[event.heeds]

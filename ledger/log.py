@@ -33,7 +33,7 @@ from ledger.keys import Keys
 from ledger.merkle import HASH_SIZE
 from ledger.note import VerifierKey
 from ledger.private_files import sync_folder
-from ledger.request import prepare_all
+from ledger.request import PIECE, Posted
 from ledger.signer import Signer, check_consistent
 from ledger.store.opening import StoreURL, create_store, discard_store, open_store
 from ledger.store.protocol import PAGE, Head, Row, Selection, Store
@@ -231,20 +231,20 @@ class Log:
         atomic: bool = True,
         within: Within | None = None,
     ) -> Future[list[Outcome]]:
-        """As ``append``, but at once: the checks that need no state run here, the rest in the writer.
+        """As ``append``, but at once: a few events are checked here for what needs no state, all else in the writer.
 
         What is to be done ``within`` the transaction, whose events are then no one else's, may also refuse it.
         Raises ``EventError`` (atomic), ``Busy`` and ``ReadOnly``; the future raises ``EventError`` (atomic),
         ``StoreError``, ``ReadOnly`` and ``ForkError``.
         """
-        size = sum(map(len, events))
-        self._writer.check(len(events), size)  # before the work; the writer looks again when it is done
-        request = prepare_all(events, credential, self._writer.turn, atomic=atomic)
-        request.within = within
+        posted = Posted(events, credential, atomic=atomic, within=within)
+        self._writer.check(posted)  # before the work; the writer looks again when it is done
+        if len(posted) <= PIECE:
+            posted.request()
         self._check_memory()
         answer: Future[list[Outcome]] = Future()
         answer.set_running_or_notify_cancel()  # so that it can't be cancelled: once queued, the events are written
-        self._writer.submit(request, size).add_done_callback(functools.partial(_pass_on, answer))
+        self._writer.submit(posted).add_done_callback(functools.partial(_pass_on, answer))
         return answer
 
     def _append_created(self) -> None:

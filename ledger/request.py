@@ -1,40 +1,73 @@
-"""A request of several events, before it is queued: its events prepared, piece by piece where they are many.
+"""A request as it was posted, before anything is decided on it: its events are prepared, some at a time.
 
-Never decides anything that needs the log's state.
+Never decides anything that needs the log's state, and never prepares an event twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import msgspec
 
 from ledger import privacy
 from ledger.errors import EventError
 from ledger.event import Credential, Prepared, prepare
-from ledger.flush import Request
-from ledger.turn import Turn
+from ledger.flush import Request, Within
 
-LARGE = 64
-"""From so many events on, preparing takes turns with sealing: two threads that contend for the interpreter lose more
-than they gain."""
-PIECE = 128
-"""Events that are prepared in one turn: about a millisecond, which a writer waits for at most."""
+PIECE = 32
+"""Events that are prepared at once: a third of a millisecond, which whoever has something else to do waits for."""
 
 
-def prepare_all(events: Sequence[bytes | msgspec.Raw], credential: Credential, turn: Turn, *, atomic: bool) -> Request:
-    """Each event prepared, or its error; raises the first error when the request is atomic."""
-    prepared: list[Prepared | EventError] = []
-    salts = privacy.drawn(privacy.SALT_SIZE, min(len(events), PIECE))
-    for start in range(0, len(events), PIECE):
-        with turn.preparing() if len(events) >= LARGE else nullcontext():
-            for index, raw in enumerate(events[start : start + PIECE], start):
+class Posted:
+    """A request, used by one thread at a time: that which posts it, then the writer's."""
+
+    def __init__(
+        self,
+        events: Sequence[bytes | msgspec.Raw],
+        credential: Credential,
+        *,
+        atomic: bool,
+        within: Within | None = None,
+    ) -> None:
+        self.size = sum(map(len, events))
+        """Bytes of the events as they were posted."""
+        self.within = within
+        """What is to be done in its transaction, which it then has for itself."""
+        self._events = events
+        self._credential = credential
+        self._prepared: list[Prepared | EventError] = []
+        self._atomic = atomic
+        self._failure: Exception | None = None
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing is left to prepare: ``request`` then returns, or raises, at once."""
+        return self._failure is not None or len(self._prepared) == len(self._events)
+
+    def prepare_some(self) -> None:
+        """Prepare the next few events, if any are left. Raises nothing: a fault is kept for ``request``."""
+        start = len(self._prepared)
+        piece = self._events[start : start + PIECE]
+        salts = privacy.drawn(privacy.SALT_SIZE, len(piece))
+        try:
+            for index, raw in enumerate(piece, start):
                 try:
-                    prepared.append(prepare(raw, credential, salts))
+                    self._prepared.append(prepare(raw, self._credential, salts))
                 except EventError as error:
                     error.index = index
-                    if atomic:
+                    if self._atomic:
                         raise
-                    prepared.append(error)
-    return Request(prepared, atomic)
+                    self._prepared.append(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is for whoever posted this
+            self._failure = error
+
+    def request(self) -> Request:
+        """The whole request, prepared. Raises the ``EventError`` of the first faulty event when it is atomic."""
+        while not self.ready:
+            self.prepare_some()
+        if self._failure is not None:
+            raise self._failure
+        return Request(self._prepared, self._atomic, self.within)

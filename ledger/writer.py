@@ -1,7 +1,11 @@
 """The writer: one thread and one queue a ledger, committing in groups.
 
 Owns the queue and its bound, the right edge of the tree, the heads and the clock rule. Nothing is acknowledged before
-its transaction is durable. Never parses events, never reads for others.
+its transaction is durable. Never reads for others.
+
+All of an append that takes this process's time is done by this one thread, large requests' preparing included: threads
+of one interpreter that compute at once gain nothing, and lose a quarter to handing it back and forth between
+processors. While a store waits for its database, the thread prepares what waits in the queue.
 
 A commit that got no answer (the database's connection broke) is looked for under the head's next lock, which is had
 only when its fate is decided, so that its callers hear the truth.
@@ -29,9 +33,9 @@ from ledger.flush import Flush, Outcome, Request, Result
 from ledger.heads import Heads
 from ledger.merkle import HASH_SIZE
 from ledger.moment import microseconds, recorded
+from ledger.request import Posted
 from ledger.store.protocol import Head, Reads, Store, Writes
 from ledger.tiles import TILE_WIDTH, Edge
-from ledger.turn import Turn
 
 FLUSH_EVENTS = 2_000
 """Events after which a flush takes no further request."""
@@ -51,15 +55,14 @@ Clock = Callable[[], int]
 
 
 class _Waiting(Struct):
-    """A request that waits for a flush, its size in bytes, and where its outcomes go."""
+    """A request that waits for a flush, and where its outcomes go."""
 
-    request: Request
-    size: int
+    posted: Posted
     future: Future[list[Outcome]]
 
     @property
     def events(self) -> int:
-        return len(self.request.events)
+        return len(self.posted)
 
 
 class Writer:
@@ -91,29 +94,29 @@ class Writer:
         self._known = False  # whether the edge and the heads are those of `_head`
         self._heads = Heads()
         self._edge = Edge()
-        self.turn = Turn()
-        """This thread's while it seals; whoever prepares a large request takes turns with it."""
         self._condition = threading.Condition()  # guards the five below
         self._queue: deque[_Waiting] = deque()
+        self._unprepared: deque[Posted] = deque()  # of the queue, in its order: all that are not ready
         self._queued = 0
         self._queued_bytes = 0
         self._closed = False
         self._fork: ForkError | None = None  # once seen, no append until the ledger is opened anew
         self._thread: threading.Thread | None = None
 
-    def submit(self, request: Request, size: int = 0) -> Future[list[Outcome]]:
-        """Queue a request of ``size`` bytes; the future resolves after its commit, with an outcome for each event.
+    def submit(self, posted: Posted) -> Future[list[Outcome]]:
+        """Queue a request; the future resolves after its commit, with an outcome for each event.
 
         Raises as ``check`` does. The future raises ``EventError`` when an atomic request is refused, ``StoreError``,
         ``ReadOnly`` or ``ForkError`` when nothing of the flush was written.
         """
         future: Future[list[Outcome]] = Future()
-        events = len(request.events)
         with self._condition:
-            self.check(events, size)
-            self._queue.append(_Waiting(request, size, future))
-            self._queued += events
-            self._queued_bytes += size
+            self.check(posted)
+            self._queue.append(_Waiting(posted, future))
+            if not posted.ready:
+                self._unprepared.append(posted)
+            self._queued += len(posted)
+            self._queued_bytes += posted.size
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
                 self._thread.start()
@@ -124,8 +127,8 @@ class Writer:
         """Append nothing from now on: this log's store holds another history than the one that was signed."""
         self._fork = fork
 
-    def check(self, events: int, size: int = 0) -> None:
-        """See that so many events of that size together may be queued now.
+    def check(self, posted: Posted) -> None:
+        """See that a request may be queued now.
 
         Raises ``ReadOnly`` once closed, ``ForkError`` once a fork was seen, ``Busy`` when too much waits. When nothing
         does, a request may be of any size.
@@ -134,7 +137,8 @@ class Writer:
             raise ReadOnly("it is closed", advice="open the ledger again")
         if self._fork is not None:
             raise self._fork
-        if self._queued and (self._queued + events > MAX_QUEUED or self._queued_bytes + size > MAX_QUEUED_BYTES):
+        events, size = self._queued + len(posted), self._queued_bytes + posted.size
+        if self._queued and (events > MAX_QUEUED or size > MAX_QUEUED_BYTES):
             raise Busy(f"{self._queued:,} events wait already")
 
     def close(self) -> None:
@@ -151,10 +155,34 @@ class Writer:
         # and 5 ms a row is 200 rows a second.
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
         while group := self._take():
-            self._flush(group)
+            if ready := [one for one in group if self._prepare(one)]:
+                self._flush(ready)
+
+    def _prepare(self, waiting: _Waiting) -> bool:
+        """Prepare what is left of a request; whether it is to be decided. If not, its caller has heard why."""
+        try:
+            waiting.posted.request()
+        except Exception as error:  # noqa: BLE001 - an error of its events, or whatever else preparing them met
+            waiting.future.set_exception(error)
+            return False
+        return True
+
+    def _prepare_ahead(self) -> bool:
+        """Prepare a little of what waits in the queue; False when there is nothing to prepare."""
+        with self._condition:
+            while self._unprepared and self._unprepared[0].ready:
+                self._unprepared.popleft()
+            if not self._unprepared:
+                return False
+            posted = self._unprepared[0]
+        posted.prepare_some()
+        return True
 
     def _take(self) -> list[_Waiting]:
-        """The next group of requests, waiting for one; empty when closed and drained."""
+        """The next group of requests, waiting for one; empty when closed and drained.
+
+        One that is yet to be prepared ends the group of a store that leaves time for it during the flush.
+        """
         taken: list[_Waiting] = []
         events = 0
         with self._condition:
@@ -163,25 +191,27 @@ class Writer:
                     self._condition.wait()
                 while self._queue and (not taken or self._fits(taken[-1], events, self._queue[0])):
                     first = self._queue.popleft()
+                    if self._unprepared and self._unprepared[0] is first.posted:
+                        self._unprepared.popleft()
                     self._queued -= first.events
-                    self._queued_bytes -= first.size
+                    self._queued_bytes -= first.posted.size
                     if first.future.set_running_or_notify_cancel():
                         taken.append(first)
                         events += first.events
         return taken
 
-    @staticmethod
-    def _fits(last: _Waiting, events: int, following: _Waiting) -> bool:
+    def _fits(self, last: _Waiting, events: int, following: _Waiting) -> bool:
         """Whether a request may share the flush of others, of so many events together."""
-        alone = last.request.within or following.request.within
-        return not alone and events + following.events <= FLUSH_EVENTS
+        if last.posted.within or following.posted.within or events + following.events > FLUSH_EVENTS:
+            return False
+        return self._store.local or following.posted.ready
 
     def _flush(self, group: list[_Waiting]) -> None:
         head = self._head
         try:
             if self._fork is not None:
                 raise self._fork
-            results = self._commit([one.request for one in group])
+            results = self._commit([one.posted.request() for one in group])
         except BaseException as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
             self._forget()
             if isinstance(error, ForkError):
@@ -210,18 +240,12 @@ class Writer:
             self._alarm(f"after a commit: {error}")
 
     def _commit(self, requests: list[Request]) -> list[Result]:
-        self.turn.want()
         flush: Flush | None = None
         try:
-            with self._store.writing() as writes:
-                # The turn is given back before the commit, which takes time, and before a remote store's writing.
-                with self.turn.writing():
-                    flush = self._seal(writes, requests)
-                    batch = flush.batch
-                    if batch.rows and self._store.local:
-                        writes.write(batch)
-                if batch.rows and not self._store.local:
-                    writes.write(batch)
+            with self._store.writing(self._prepare_ahead) as writes:
+                flush = self._seal(writes, requests)
+                if flush.batch.rows:
+                    writes.write(flush.batch)
         except StoreUnreachable:
             if flush is None or not self._stands(flush.batch.head):
                 raise

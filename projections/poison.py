@@ -1,8 +1,8 @@
 """What becomes of an event that a projection can't fold: it stops just before it, until somebody decides.
 
 Owns the finding of that event, also where only the database refused the rows of a batch, and the rule of what is left
-out: an event that a ``projection.skipped`` entry names, and only where it fails, so that mended handlers fold it after
-all. Rows and mark up to the event before it are kept. Never touches another projection.
+out: an event that somebody said is to be skipped, and only where it fails, so that mended handlers fold it after all.
+Rows and mark up to the event before it are kept. Never touches another projection.
 """
 
 from __future__ import annotations
@@ -12,14 +12,11 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import NamedTuple
 
-from ledger.store.protocol import PAGE, Selection
-from projections.entries import Source
 from projections.fold import Failure, Part, fold
-from projections.projection import Folded, Projection
+from projections.projection import Folded
 from projections.store.protocol import Fault, RowsRefused, Writes
 from projections.work import Work
 
-SKIPPED = "projection.skipped"
 _LONGEST_REASON = 500
 
 
@@ -66,17 +63,6 @@ def settle(
         if again := _attempt(writes, part, batch[: failure.at], left_out, fresh):  # it answered otherwise before
             return Settled(0, Fault(batch[again.at].seal.position, describe(again.error)))
         return Settled(failure.at, Fault(position, describe(failure.error)))
-
-
-def skipped(source: Source, projection: Projection) -> set[int]:
-    """The positions that this version of a projection is to leave out, by the entries that say so."""
-    found: set[int] = set()
-    selection = Selection(stream=f"projection:{projection.name}", type=SKIPPED)
-    while rows := source.page(selection, PAGE):
-        told = [row.content().event.public() for row in rows]
-        found.update(one["position"] for one in told if one["projection_version"] == projection.version)
-        selection = selection._replace(first=rows[-1].position + 1)
-    return found
 
 
 def describe(error: Exception) -> str:

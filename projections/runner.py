@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple, Self
 from ledger.errors import Conflict, NotFound, StoreError
 from ledger.merkle import leaf_hash
 from ledger.store.protocol import Selection
-from projections import generations, poison
+from projections import generations, poison, skipping
 from projections.entries import Entries, Source, read_entries, streams_of
 from projections.fold import Part, fold
 from projections.models import READ_MODELS
@@ -89,22 +89,28 @@ class Runner:
 
     # --- Bringing up -------------------------------------------------------------------------------------------------
 
-    def prepare(self) -> None:
-        """See that there is a generation of this code for each projection; those that are missing wait to be filled."""
+    def prepare(self) -> bool:
+        """See that there is a generation of this code for each projection; those that are missing wait to be filled.
+
+        Returns whether there was anything to do.
+        """
         with self.store.reading() as reads:
             found = reads.generations()
-        if generations.unsettled(self.projections, found, self._holds):
-            with self.store.writing() as writes:
-                generations.settle(writes, self.projections, self._holds)
+        if not generations.unsettled(self.projections, found, self._holds):
+            return False
+        with self.store.writing() as writes:
+            generations.settle(writes, self.projections, self._holds)
+        return True
 
-    def catch_up(self, progress: Progress | None = None) -> int:
+    def catch_up(self, progress: Progress | None = None, names: Iterable[str] = ()) -> int:
         """Fold all entries that the log held when this was called, into live generations and those being filled.
 
-        Returns how many those are, from position 0 on. A projection that meets an event it can't fold stops there, as
-        the catalogue shows. Raises ``StoreError`` when the store fails or holds an entry that this program can't read.
+        Of all projections, or those of these names. Returns how many those entries are, from position 0 on. A
+        projection that meets an event it can't fold stops there, as the catalogue shows. Raises ``StoreError`` when the
+        store fails or holds an entry that this program can't read, ``NotFound`` for a name there isn't.
         """
         self.prepare()
-        return self._bring_up("all", self.projections, progress)
+        return self._bring_up("all", self.named(names), progress)
 
     def advance(self, progress: Progress | None = None) -> int:
         """As ``catch_up``, for the live generations alone."""
@@ -205,15 +211,16 @@ class Runner:
         """Fold entries into parts that stand just before them; write rows and marks."""
         if not entries.read:
             return
-        streams = streams_of(entries.read)
-        for part in parts:
+        by_stream = [part for part in parts if part.work.prefetches]
+        streams = streams_of(entries.read) if by_stream else {}
+        for part in by_stream:
             part.work.prefetch(streams, _Loader(writes, part.generation).many)
         failed = {id(failure.part) for failure in fold(parts, entries.read)}
         for part in parts:
             before, count, fault = part.generation, len(entries.read), None
             if id(part) in failed or not poison.put(writes, part):
                 fresh = partial(_fresh, writes, before)
-                skipped = partial(poison.skipped, self._log, part.projection)
+                skipped = partial(skipping.skipped, self._log, part.projection)
                 count, fault = poison.settle(writes, part, entries.read, fresh, skipped)
             if count:
                 part.generation = before._replace(position=before.position + count, leaf=entries.leaf(count))

@@ -96,6 +96,11 @@ class Work:
 
     # --- For whoever runs them ---------------------------------------------------------------------------------------
 
+    @property
+    def prefetches(self) -> bool:
+        """Whether ``prefetch`` could have anything to do."""
+        return any(table.by_stream and not cache.complete for table, cache in self._caches.items())
+
     def prefetch(self, streams: Mapping[str, Mapping[str, bool]], load: LoadMany) -> None:
         """Load in bulk the rows of ``by_stream`` tables that a batch will ask for.
 

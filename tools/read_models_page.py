@@ -19,7 +19,8 @@ Written by `make docs` from `projections/models`; don't edit it by hand.
 
 A read model is what the log's entries add up to, kept in tables for questions that the log alone would answer slowly.
 It can be thrown away and built anew at any time. A read model is rebuilt, switched and rolled back as one, under its
-own name; wherever a name of a read model is taken, the name of one of its tables means it too.
+own name; wherever a name of a read model is taken, the name of one of its tables means it too. Rows are asked for by
+[continuity query](cli.md#continuity-query) or [over HTTP](http.md).
 
 Rows stand in the order of their key, and are found fast by their key and by the columns named below it. Columns are
 `text`, `integer`, or `json`: text that holds a list or an object in canonical form. A value that is not known is null.

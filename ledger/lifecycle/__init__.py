@@ -50,6 +50,7 @@ __all__ = [
     "UnruledState",
     "advance",
     "describe",
+    "foreseen",
     "heed",
     "is_frozen",
 ]
@@ -75,15 +76,21 @@ TABLES: Mapping[str, Table] = {kind: lifecycle.table for kind, lifecycle in LIFE
 """Per kind and verb: the status after, by the status before (None: the stream has not begun). The rest is refused."""
 
 
+def foreseen(name: str, state: State | None, data: Mapping[str, Any]) -> State | None:
+    """Return the state after an event of the type ``name`` that is not forced, where role and time don't matter.
+
+    Else None: then ``advance`` decides, which gives the same where this says anything.
+    """
+    return _NEXT.get((name, state, data.get("to"), data.get("from")))
+
+
 def advance(kind: str, state: State | None, step: Step) -> State:
     """Return the state of a stream of ``kind`` after ``step``; ``state`` is None for a stream that has not begun.
 
     Raises ``LifecycleRefused`` naming the state, the event and what would be allowed.
     """
     if step.forced is None:
-        data = step.data
-        following = _NEXT.get((step.type, state, data.get("to"), data.get("from")))
-        if following is not None:
+        if (following := foreseen(step.type, state, step.data)) is not None:
             return following
     elif step.role != "admin":
         refuse(kind, state, step, f"a forced event needs the actor role admin, got {step.role}", "$.forced")

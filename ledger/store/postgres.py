@@ -24,7 +24,8 @@ from ledger.store.postgres_datastore import LedgerDatastore, connect, translated
 from ledger.store.postgres_schema import SCHEMA_VERSION, create_schema, grant
 from ledger.store.postgres_subscription import Listener, SteadySubscription
 from ledger.store.postgres_transactions import LAST, PostgresReads, PostgresWrites, Statements, plain
-from ledger.store.protocol import Head
+from ledger.store.protocol import Head, Meanwhile, nothing
+from ledger.store.subscription import Watch
 
 
 class PostgresStore(PostgresApplicationRecorder):
@@ -99,13 +100,13 @@ class PostgresStore(PostgresApplicationRecorder):
                     connection.execute("ROLLBACK")
 
     @contextmanager
-    def writing(self) -> Iterator[PostgresWrites]:
+    def writing(self, meanwhile: Meanwhile = nothing) -> Iterator[PostgresWrites]:
         """The one write transaction. Commits durably on a clean exit; any error leaves no trace."""
         with translated(), self._sessions.begun(self._begin_writing) as (connection, head):
             try:
-                writes = PostgresWrites(plain(connection), self._sql, head)
-                yield writes
-                self._commit(connection)
+                with connection.filled(meanwhile):
+                    yield PostgresWrites(plain(connection), self._sql, head)
+                    self._commit(connection)
             except BaseException:
                 with suppress(psycopg.Error):
                     connection.execute("ROLLBACK")
@@ -185,6 +186,10 @@ class PostgresStore(PostgresApplicationRecorder):
     def opener(self) -> Callable[[], PostgresStore]:
         """What opens this schema once more, in any process."""
         return _Opener(self._url, self.schema)
+
+    def watch(self) -> Watch:
+        """Something that is woken at each commit, from any process; it outlives the server."""
+        return Watch(self._listener)
 
     def close(self) -> None:
         """Release connections and threads. Idempotent."""

@@ -29,7 +29,7 @@ CREATE TABLE {schema}.entries (
 );
 CREATE UNIQUE INDEX entries_by_stream ON {schema}.entries (stream, version);
 CREATE UNIQUE INDEX entries_by_member ON {schema}.entries (member, member_version) WHERE member IS NOT NULL;
-CREATE UNIQUE INDEX entries_by_id ON {schema}.entries (source, id);
+CREATE UNIQUE INDEX entries_by_id ON {schema}.entries (id, source);
 CREATE INDEX entries_by_type ON {schema}.entries (type, position);
 
 CREATE TABLE {schema}.disclosures (position bigint PRIMARY KEY, sealed bytea NOT NULL);

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import psycopg_pool
@@ -19,6 +19,8 @@ from psycopg import Connection, errors
 from psycopg.rows import DictRow, dict_row
 
 from ledger.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, StoreUnreachable
+from ledger.store.postgres_binary import accept_encoded
+from ledger.store.postgres_waiting import FilledConnection
 
 LOCK_TIMEOUT = 30
 """Seconds that a writer waits for another's transaction."""
@@ -70,6 +72,7 @@ class LedgerDatastore(PostgresDatastore):
         # By itself the pool tries ever more rarely: after an hour's outage it would overlook a server for another.
         self.pool.reconnect_timeout = REACH
         self.pool.kwargs = {"row_factory": dict_row, **CONNECTION}
+        self.pool.connection_class = FilledConnection
 
     def after_connect_func(self) -> Callable[[Connection[Any]], None]:
         """What prepares a new connection."""
@@ -79,7 +82,7 @@ class LedgerDatastore(PostgresDatastore):
         """None: the composite types are of the library's insert, which is closed."""
 
     @contextmanager
-    def begun(self, begin: Callable[[Connection[DictRow]], Any]) -> Iterator[tuple[Connection[DictRow], Any]]:
+    def begun(self, begin: Callable[[Connection[DictRow]], Any]) -> Iterator[tuple[FilledConnection, Any]]:
         """A connection on which ``begin`` has just succeeded, with its result; the transaction's end is the caller's.
 
         A connection that the server has dropped since its last use shows itself here, before anything is done on it,
@@ -92,7 +95,7 @@ class LedgerDatastore(PostgresDatastore):
         finally:
             self.pool.putconn(connection)
 
-    def _begin(self, begin: Callable[[Connection[DictRow]], Any]) -> tuple[Connection[DictRow], Any]:
+    def _begin(self, begin: Callable[[Connection[DictRow]], Any]) -> tuple[FilledConnection, Any]:
         for stale in range(POOL, -1, -1):
             connection = self._getconn()
             try:
@@ -106,12 +109,12 @@ class LedgerDatastore(PostgresDatastore):
                     raise
         raise AssertionError  # the last round returns or raises
 
-    def _getconn(self) -> Connection[DictRow]:
+    def _getconn(self) -> FilledConnection:
         """A connection of the pool; each time it is asked for one, the pool tries anew to reach the server."""
         until = time.monotonic() + WAIT
         while True:
             try:
-                return self.pool.getconn(REACH)
+                return cast("FilledConnection", self.pool.getconn(REACH))
             except psycopg_pool.PoolTimeout:
                 if time.monotonic() >= until:
                     raise
@@ -142,6 +145,7 @@ def connect(url: str) -> Connection[DictRow]:
 def prepare_session(connection: Connection[Any]) -> None:
     """Set what every session of a ledger needs."""
     connection.autocommit = True
+    accept_encoded(connection)
     connection.execute(SESSION, (f"{LOCK_TIMEOUT}s", f"{IDLE_TIMEOUT}s"))
 
 

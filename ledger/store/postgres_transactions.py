@@ -18,6 +18,7 @@ from psycopg.sql import SQL, Identifier
 from psycopg.types.numeric import Int8
 
 from ledger.errors import StoreError
+from ledger.store.postgres_binary import Encoded, array
 from ledger.store.protocol import PAGE, Batch, Head, Row, Selection, WrappedKey
 
 COPY_ROWS = 64
@@ -26,26 +27,28 @@ LAST = 2**62
 """Above every position; a bigint ends at 2^63."""
 
 _COLUMNS = "position, entry, stream, version, type, member, member_version, source, id"  # in the order of `NewRow`
-_TYPES = ["int8", "bytea", "text", "int8", "text", "text", "int8", "text", "text"]
-_DISCLOSURE_TYPES = ["int8", "bytea"]
+_KINDS = ["int8", "bytea", "text", "int8", "text", "text", "int8", "text", "text"]
+_DISCLOSURE_KINDS = ["int8", "bytea"]
 _KEY_COLUMNS = "position, member, stream, epoch, wrapped"  # in the order of `WrappedKey`
-_KEY_TYPES = ["int8", "text", "text", "int8", "bytea"]
+_KEY_KINDS = ["int8", "text", "text", "int8", "bytea"]
+_TILE_KINDS = ["int8", "int8", "bytea"]
+_PAIR_KINDS = ["text", "text"]
 _AnyRow = TypeVar("_AnyRow", bound=tuple[Any, ...])
 
 
-def _arrays(types: list[str]) -> str:
-    return ", ".join(f"%b::{kind}[]" for kind in types)
+def _arrays(kinds: list[str]) -> str:
+    return ", ".join(f"%b::{kind}[]" for kind in kinds)
 
 
 _WRITE = f"""
     WITH new_entries AS (
-        INSERT INTO {{s}}.entries ({_COLUMNS}) SELECT * FROM unnest({_arrays(_TYPES)})
+        INSERT INTO {{s}}.entries ({_COLUMNS}) SELECT * FROM unnest({_arrays(_KINDS)})
     ), new_disclosures AS (
-        INSERT INTO {{s}}.disclosures SELECT * FROM unnest({_arrays(_DISCLOSURE_TYPES)})
+        INSERT INTO {{s}}.disclosures SELECT * FROM unnest({_arrays(_DISCLOSURE_KINDS)})
     ), new_data_keys AS (
-        INSERT INTO {{s}}.data_keys ({_KEY_COLUMNS}) SELECT * FROM unnest({_arrays(_KEY_TYPES)})
+        INSERT INTO {{s}}.data_keys ({_KEY_COLUMNS}) SELECT * FROM unnest({_arrays(_KEY_KINDS)})
     ), grown_tiles AS (
-        INSERT INTO {{s}}.tiles SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::bytea[])
+        INSERT INTO {{s}}.tiles SELECT * FROM unnest({_arrays(_TILE_KINDS)})
         ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes
     )
     UPDATE {{s}}.head SET size = %s, leaf = %s, recorded = %s, epoch = %s
@@ -77,8 +80,11 @@ class Statements:
         self.last_notification = on("SELECT max(position) + 1 FROM {s}.entries")
         self.notifications = on(_NOTIFICATIONS + " ORDER BY position LIMIT %s")
         self.notifications_of_types = on(_NOTIFICATIONS + " AND type = ANY(%s) ORDER BY position LIMIT %s")
+        self.find_ids_of_one = on(
+            "SELECT source, id, position FROM {s}.entries WHERE source = %s AND id = ANY(%b::text[])"
+        )
         self.find_ids = on(
-            "SELECT source, id, position FROM unnest(%s::text[], %s::text[]) AS wanted (source, id)"
+            f"SELECT source, id, position FROM unnest({_arrays(_PAIR_KINDS)}) AS wanted (source, id)"  # noqa: S608
             " JOIN {s}.entries USING (source, id)"
         )
         self.streams = on(
@@ -91,7 +97,7 @@ class Statements:
         self.tile = on("SELECT hashes FROM {s}.tiles WHERE level = %s AND number = %s")
         self.disclosures = on("SELECT position, sealed FROM {s}.disclosures WHERE position = ANY(%s)")
         self.data_keys = on(
-            f"SELECT {_KEY_COLUMNS} FROM unnest(%s::text[], %s::text[]) AS wanted (member, stream)"  # noqa: S608
+            f"SELECT {_KEY_COLUMNS} FROM unnest({_arrays(_PAIR_KINDS)}) AS wanted (member, stream)"  # noqa: S608
             " JOIN {s}.data_keys USING (member, stream)"
         )
         self.key_counts = on("SELECT epoch, count(*) FROM {s}.data_keys GROUP BY epoch")
@@ -101,10 +107,10 @@ class Statements:
         )
         self.erase_disclosures = on("DELETE FROM {s}.disclosures WHERE position = ANY(%s)")
         self.erase_data_keys = on(
-            "DELETE FROM {s}.data_keys WHERE (member, stream) IN (SELECT * FROM unnest(%s::text[], %s::text[]))"
+            f"DELETE FROM {{s}}.data_keys WHERE (member, stream) IN (SELECT * FROM unnest({_arrays(_PAIR_KINDS)}))"  # noqa: S608
         )
         self.insert_data_keys = on(
-            f"INSERT INTO {{s}}.data_keys ({_KEY_COLUMNS}) SELECT * FROM unnest({_arrays(_KEY_TYPES)})"  # noqa: S608
+            f"INSERT INTO {{s}}.data_keys ({_KEY_COLUMNS}) SELECT * FROM unnest({_arrays(_KEY_KINDS)})"  # noqa: S608
         )
         self.turn = on("UPDATE {s}.head SET epoch = %s")
         self.checkpoints = on("SELECT size, note FROM {s}.checkpoints WHERE size > %s ORDER BY size LIMIT %s")
@@ -174,7 +180,7 @@ class PostgresReads:
         wanted = list(pairs)
         if not wanted:
             return {}
-        found = (WrappedKey(*row) for row in self.all(self._sql.data_keys, *columns(wanted, 2)))
+        found = (WrappedKey(*row) for row in self.all(self._sql.data_keys, *arrays(_PAIR_KINDS, wanted)))
         return {(key.member, key.stream): key for key in found}
 
     def key_counts(self) -> dict[int, int]:
@@ -211,7 +217,12 @@ class PostgresWrites(PostgresReads):
         """The positions of those (source, id) that are known."""
         if not ids:
             return {}
-        return {(source, event_id): at for source, event_id, at in self.all(self._sql.find_ids, *columns(ids, 2))}
+        sources, names = zip(*ids, strict=True)
+        if len(set(sources)) == 1:  # nearly always, and found in two thirds of the time
+            found = self.all(self._sql.find_ids_of_one, sources[0], array("text", names))
+        else:
+            found = self.all(self._sql.find_ids, array("text", sources), array("text", names))
+        return {(source, name): position for source, name, position in found}
 
     def streams(self, names: Sequence[str]) -> dict[str, list[bytes]]:
         """The entries of each named stream, by version; streams without any are left out."""
@@ -230,17 +241,17 @@ class PostgresWrites(PostgresReads):
 
     def write(self, batch: Batch) -> None:
         """Write a batch within the transaction."""
-        rows = self._copied(self._sql.copy_entries, _TYPES, batch.rows)
-        disclosures = self._copied(self._sql.copy_disclosures, _DISCLOSURE_TYPES, batch.disclosures)
-        keys = self._copied(self._sql.copy_data_keys, _KEY_TYPES, batch.keys)
+        rows = self._copied(self._sql.copy_entries, _KINDS, batch.rows)
+        disclosures = self._copied(self._sql.copy_disclosures, _DISCLOSURE_KINDS, batch.disclosures)
+        keys = self._copied(self._sql.copy_data_keys, _KEY_KINDS, batch.keys)
         size, leaf, recorded, epoch = batch.head
         self._cursor.execute(
             self._sql.write,
             [
-                *columns(rows, len(_TYPES)),
-                *columns(disclosures, len(_DISCLOSURE_TYPES)),
-                *columns(keys, len(_KEY_TYPES)),
-                *columns(batch.tiles, 3),
+                *arrays(_KINDS, rows),
+                *arrays(_DISCLOSURE_KINDS, disclosures),
+                *arrays(_KEY_KINDS, keys),
+                *arrays(_TILE_KINDS, batch.tiles),
                 *(Int8(size), leaf, recorded, Int8(epoch)),
             ],
             prepare=True,
@@ -252,7 +263,7 @@ class PostgresWrites(PostgresReads):
         if positions:
             self._cursor.execute(self._sql.erase_disclosures, [list(map(Int8, positions))])
         if pairs:
-            self._cursor.execute(self._sql.erase_data_keys, columns(pairs, 2))
+            self._cursor.execute(self._sql.erase_data_keys, arrays(_PAIR_KINDS, pairs))
 
     def rewrap(self, keys: Sequence[WrappedKey]) -> None:
         """Put these in the place of the wrapped keys that their (member, stream) have.
@@ -260,30 +271,27 @@ class PostgresWrites(PostgresReads):
         By deleting and inserting: the service's role may not change a key in its place.
         """
         if keys:
-            self._cursor.execute(self._sql.erase_data_keys, columns([(key.member, key.stream) for key in keys], 2))
-            self._cursor.execute(self._sql.insert_data_keys, columns(keys, len(_KEY_TYPES)))
+            pairs = [(key.member, key.stream) for key in keys]
+            self._cursor.execute(self._sql.erase_data_keys, arrays(_PAIR_KINDS, pairs))
+            self._cursor.execute(self._sql.insert_data_keys, arrays(_KEY_KINDS, keys))
 
     def turn(self, epoch: int) -> None:
         """Set the head's epoch."""
         self._cursor.execute(self._sql.turn, [Int8(epoch)])
         self._head = self._head._replace(epoch=epoch)
 
-    def _copied(self, statement: str, types: list[str], rows: Sequence[_AnyRow]) -> Sequence[_AnyRow]:
+    def _copied(self, statement: str, kinds: list[str], rows: Sequence[_AnyRow]) -> Sequence[_AnyRow]:
         """Send rows by COPY if they are many; what is left to be sent otherwise."""
         if len(rows) < COPY_ROWS:
             return rows
         with self._cursor.copy(statement) as copy:
-            copy.set_types(types)
+            copy.set_types(kinds)
             for row in rows:
                 copy.write_row(row)
         return ()
 
 
-def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any] | None]:
-    """Rows turned into one array a column, or None where there are none.
-
-    Integers are all of one width, so that one prepared statement serves every batch.
-    """
-    if not rows:
-        return [None] * width
-    return [[Int8(value) if type(value) is int else value for value in column] for column in zip(*rows, strict=True)]
+def arrays(kinds: list[str], rows: Sequence[tuple[Any, ...]]) -> list[Encoded]:
+    """Rows turned into one array a column."""
+    columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * len(kinds)
+    return [array(kind, column) for kind, column in zip(kinds, columns, strict=True)]

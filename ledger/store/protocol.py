@@ -15,10 +15,20 @@ from eventsourcing.persistence import ApplicationRecorder, Subscription
 from msgspec import Struct, field
 
 from ledger.entry import Entry, decode
+from ledger.store.subscription import Watch
 from ledger.tiles import Tile
 
 PAGE = 1_000
 """Rows that one short read returns at most, so that no reader holds back the database's housekeeping."""
+
+
+Meanwhile = Callable[[], bool]
+"""Does a little work, and says whether there was any. Raises nothing, and does not touch the store."""
+
+
+def nothing() -> bool:
+    """The ``Meanwhile`` that has nothing to do."""
+    return False
 
 
 class Head(NamedTuple):
@@ -173,7 +183,7 @@ class Store(Protocol):
 
     @property
     def local(self) -> bool:
-        """Whether its work is done in this process, which then has the less of it for other threads."""
+        """Whether its work is done in this process, so that there is no waiting for it with something else to do."""
         ...
 
     @property
@@ -190,8 +200,11 @@ class Store(Protocol):
         """A consistent view for a short read."""
         ...
 
-    def writing(self) -> AbstractContextManager[Writes]:
-        """The one write transaction; commits durably on a clean exit, else leaves no trace. Raises ``StoreError``."""
+    def writing(self, meanwhile: Meanwhile = nothing) -> AbstractContextManager[Writes]:
+        """The one write transaction; commits durably on a clean exit, else leaves no trace. Raises ``StoreError``.
+
+        A store may call ``meanwhile`` again and again while it waits for its database.
+        """
         ...
 
     def add_checkpoint(self, size: int, note: bytes) -> None:
@@ -212,6 +225,10 @@ class Store(Protocol):
 
     def opener(self) -> Callable[[], Store]:
         """What opens this store once more, in any process: it can be pickled. Called, it raises ``StoreError``."""
+        ...
+
+    def watch(self) -> Watch:
+        """Something that is woken at each commit, from any process. It may be woken for nothing."""
         ...
 
     def close(self) -> None:

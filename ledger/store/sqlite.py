@@ -25,14 +25,14 @@ from eventsourcing.persistence import ApplicationRecorder, Notification, StoredE
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor
 
 from ledger.errors import Conflict, NotFound, StoreError
-from ledger.store.protocol import Head, Row
+from ledger.store.protocol import Head, Meanwhile, Row, nothing
 from ledger.store.sqlite_errors import LOCK_TIMEOUT, translated
 from ledger.store.sqlite_index import Index, Indexer
 from ledger.store.sqlite_pool import ReadingPool
 from ledger.store.sqlite_subscription import FileFollower
 from ledger.store.sqlite_tail import GENERATION, Tail, placed
 from ledger.store.sqlite_transactions import ROWS, SQLiteReads, SQLiteWrites
-from ledger.store.subscription import WokenSubscription
+from ledger.store.subscription import Watch, WokenSubscription
 
 SCHEMA_VERSION = "1"
 LONGEST_TAIL = 8 * GENERATION
@@ -109,7 +109,7 @@ class SQLiteStore(SQLiteApplicationRecorder):
             yield SQLiteReads(_plain(cursor), self._index)
 
     @contextmanager
-    def writing(self) -> Iterator[SQLiteWrites]:
+    def writing(self, meanwhile: Meanwhile = nothing) -> Iterator[SQLiteWrites]:
         """The one write transaction. Commits durably on a clean exit; any error leaves no trace."""
         self._indexer.check()
         self._bring_index_near()
@@ -219,6 +219,10 @@ class SQLiteStore(SQLiteApplicationRecorder):
     def opener(self) -> Callable[[], SQLiteStore]:
         """What opens this file once more, in any process."""
         return functools.partial(SQLiteStore, self.path.absolute())
+
+    def watch(self) -> Watch:
+        """Something that is woken at each commit, from any process."""
+        return Watch(self._follower)
 
     def close(self) -> None:
         """Release connections and threads. Idempotent."""

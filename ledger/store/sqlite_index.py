@@ -216,10 +216,17 @@ class Index:
 
     def all_positions(self, names: Sequence[str]) -> dict[str, list[int]]:
         """All indexed positions of each named stream that has any, ascending."""
-        sql = "SELECT position FROM by_stream WHERE name = (SELECT number FROM names WHERE name = ?) ORDER BY position"
+        sql = (
+            "SELECT names.name, position FROM names CROSS JOIN by_stream ON by_stream.name = number"
+            " WHERE names.name IN (%s) ORDER BY position"
+        )
+        found: dict[str, list[int]] = {}
         with self._reading() as cursor:
-            found = ((name, [position for (position,) in cursor.execute(sql, (name,))]) for name in names)
-            return {name: positions for name, positions in found if positions}
+            for start in range(0, len(names), _PARAMETERS):
+                part = names[start : start + _PARAMETERS]
+                for name, position in cursor.execute(sql % ",".join("?" * len(part)), part):
+                    found.setdefault(name, []).append(position)
+        return found
 
     def last_positions(self, column: Column, names: Sequence[str]) -> dict[str, int]:
         """The last indexed position of each name that has any."""

@@ -8,13 +8,15 @@ them; an id that it no longer knows, the index's own key refuses when it gets th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from msgspec import UNSET
 
 from ledger.errors import StoreError
 from ledger.store.protocol import NewRow, Row
 
+_NOWHERE = (0, -1)
+"""The version and position of no entry."""
 GENERATION = 16_384
 """Entries after which a new generation begins, if the older one can be dropped."""
 
@@ -25,9 +27,16 @@ class _Generation:
     def __init__(self, start: int) -> None:
         self.start = self.end = start
         self.ids: dict[tuple[str, str], int] = {}
-        self.streams: dict[str, list[int]] = {}
-        self.versions: dict[str, int] = {}
+        self.streams: dict[str, tuple[int, int]] = {}  # the version and position of the last entry
+        self.before: list[int] = []  # by place from `start`: where the entry before in the stream is; below: not here
         self.members: dict[str, int] = {}
+
+    def of_stream(self, stream: str) -> Iterator[int]:
+        """The positions of a stream, descending."""
+        _, position = self.streams.get(stream, _NOWHERE)
+        while position >= self.start:
+            yield position
+            position = self.before[position - self.start]
 
 
 class Tail:
@@ -51,20 +60,19 @@ class Tail:
         """Add entries in order. Raises ``StoreError`` at one that contradicts those known, and is then unusable."""
         new, old = self._new, self._old
         for position, _, stream, version, _, member, member_version, source, event_id in entries:
-            last = new.versions.get(stream, old.versions.get(stream))
-            if last is not None and version != last + 1:
-                raise StoreError(f"version {version} of {stream} can't follow version {last}")
-            new.versions[stream] = version
-            new.streams.setdefault(stream, []).append(position)
+            last = new.streams.get(stream) or old.streams.get(stream, _NOWHERE)
+            if last is not _NOWHERE and version != last[0] + 1:
+                raise StoreError(f"version {version} of {stream} can't follow version {last[0]}")
+            new.streams[stream] = version, position
+            new.before.append(last[1])
             if member is not None and member_version is not None:
-                last = new.members.get(member, old.members.get(member))
-                if last is not None and member_version != last + 1:
-                    raise StoreError(f"member version {member_version} of {member} can't follow {last}")
+                counted = new.members.get(member, old.members.get(member))
+                if counted is not None and member_version != counted + 1:
+                    raise StoreError(f"member version {member_version} of {member} can't follow {counted}")
                 new.members[member] = member_version
             identity = (source, event_id)
-            if identity in new.ids or identity in old.ids:
+            if identity in old.ids or new.ids.setdefault(identity, position) != position:
                 raise StoreError(f"the id {event_id} of {source} is taken")
-            new.ids[identity] = position
             new.end = position + 1
 
     def drop(self, indexed: int) -> None:
@@ -72,15 +80,14 @@ class Tail:
         if self._new.end - self._new.start >= GENERATION and self._old.end <= indexed:
             self._old, self._new = self._new, _Generation(self._new.end)
 
-    def position(self, source: str, event_id: str) -> int | None:
-        """The position of an id, or None when it is not in the tail."""
-        key = (source, event_id)
-        found = self._new.ids.get(key)
-        return self._old.ids.get(key) if found is None else found
+    def find_ids(self, ids: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """The positions of those (source, id) that are in the tail."""
+        new, old = self._new.ids, self._old.ids
+        return {each: at for each in ids if (at := new.get(each, old.get(each))) is not None}
 
     def of_stream(self, stream: str) -> list[int]:
         """The positions of a stream in the tail, ascending."""
-        return [*self._old.streams.get(stream, ()), *self._new.streams.get(stream, ())]
+        return [*self._new.of_stream(stream), *self._old.of_stream(stream)][::-1]
 
     def member_version(self, member: str) -> int | None:
         """The last member version of a member in the tail, or None."""

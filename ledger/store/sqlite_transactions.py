@@ -167,14 +167,10 @@ class SQLiteWrites(SQLiteReads):
 
     def find_ids(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """The positions of those (source, id) that are known."""
-        found: dict[tuple[str, str], int] = {}
+        found = self._tail.find_ids(ids)
         by_source: dict[str, list[str]] = {}
-        for source, event_id in ids:
-            position = self._tail.position(source, event_id)
-            if position is None:
-                by_source.setdefault(source, []).append(event_id)
-            else:
-                found[source, event_id] = position
+        for source, event_id in itertools.filterfalse(found.__contains__, ids):
+            by_source.setdefault(source, []).append(event_id)
         for source, wanted in by_source.items():
             for event_id, position in self._index.find_ids(source, wanted).items():
                 found[source, event_id] = position

@@ -1,8 +1,9 @@
 """Following a store as it grows: subscriptions that are woken, and whoever wakes them.
 
 Owns the set of subscriptions of one opened store and the life of the thread that watches for commits of other
-processes. A wake-up carries no data: each subscription then reads from the database after the last entry it has, in
-order of positions, which are gapless; so a late, doubled or lost wake-up can't make it skip or repeat one.
+processes. A wake-up carries no data: each subscription, or whoever watches, then reads from the database after the last
+entry it has, in order of positions, which are gapless; so a late, doubled or lost wake-up can't make it skip or repeat
+one.
 """
 
 from __future__ import annotations
@@ -10,8 +11,21 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Protocol
 
 from eventsourcing.persistence import ApplicationRecorder, ListenNotifySubscription
+
+
+class Woken(Protocol):
+    """Whoever is to be woken."""
+
+    def wake(self) -> None:
+        """Look again: the store may have changed."""
+        ...
+
+    def end(self) -> None:
+        """The store is being closed: stop, and be done when this returns."""
+        ...
 
 
 class Follower(ABC):
@@ -19,11 +33,11 @@ class Follower(ABC):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards the two below
-        self._subscriptions: set[WokenSubscription] = set()
+        self._subscriptions: set[Woken] = set()
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
 
-    def add(self, subscription: WokenSubscription) -> None:
+    def add(self, subscription: Woken) -> None:
         """Wake this subscription from now on; if the store is closed already, end it, since nobody else will."""
         with self._lock:
             self._subscriptions.add(subscription)
@@ -32,9 +46,9 @@ class Follower(ABC):
                 self._thread = threading.Thread(target=self._watch, name="ledger-follower", daemon=True)
                 self._thread.start()
         if closed:
-            subscription.stop()
+            subscription.end()
 
-    def remove(self, subscription: WokenSubscription) -> None:
+    def remove(self, subscription: Woken) -> None:
         """Wake it no more. Idempotent."""
         with self._lock:
             self._subscriptions.discard(subscription)
@@ -94,3 +108,34 @@ class WokenSubscription(ListenNotifySubscription[ApplicationRecorder]):
         if follower is not None:
             follower.remove(self)
         super().stop()
+
+
+class Watch:
+    """Tells one thread that the store may have grown, without reading it. ``close`` it."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+        self._woken = threading.Event()
+        self.ended = False
+        """Whether the store is closed, or this is."""
+        follower.add(self)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the store may have changed since this was last called, or has ended; whether that is so by now."""
+        woken = self.ended or self._woken.wait(seconds)
+        self._woken.clear()
+        return woken or self.ended
+
+    def wake(self) -> None:
+        """Let ``wait`` return."""
+        self._woken.set()
+
+    def end(self) -> None:
+        """Let ``wait`` return, now and ever after."""
+        self.ended = True
+        self._woken.set()
+
+    def close(self) -> None:
+        """Be told no more. Idempotent."""
+        self._follower.remove(self)
+        self.end()

@@ -21,3 +21,6 @@ READ_MODELS: Final[tuple[Projection, ...]] = tuple(
 
 TABLES: Final[dict[str, Table[Any]]] = {table.name: table for model in READ_MODELS for table in model.tables}
 """Every table of every read model, by name."""
+
+MODELS: Final[dict[str, Projection]] = {table.name: model for model in READ_MODELS for table in model.tables}
+"""The read model of each table, by the table's name."""

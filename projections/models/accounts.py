@@ -53,7 +53,8 @@ class Account(StreamRow):
 ACCOUNTS: Final = Table(
     "accounts",
     Account,
-    "Each account as it stands, with what falls due when.",
+    "Each account as it stands, with what falls due when: by the policy in force when the oldest unpaid sum fell "
+    "overdue, as the ledger knew of it then; where there is none, by what the events say.",
     by_stream=True,
     indexes=(("member",), ("status",)),
 )

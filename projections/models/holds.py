@@ -76,7 +76,8 @@ HELD: Final = Table("held", Held, "What is held, and by how many holds.", key_le
 DUE: Final = Table(
     "due_retention",
     Due,
-    "What is in the trash, kept until a day, or overdue, and from when on it may be destroyed.",
+    "What is in the trash, kept until a day, or overdue, and from when on it may be destroyed, if no hold in `held` "
+    "covers it: one on everything, on its stream, its collection or its member.",
     by_stream=True,
 )
 TRASH: Final = terms.terms_table("trash_terms", "the trash")

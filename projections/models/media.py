@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-import msgspec
 from msgspec import Meta
 
 from ledger.entry import Seal
@@ -27,6 +26,7 @@ class Media(StreamRow):
     status: Annotated[str, Meta(description="stored, trashed or purged")]
     content_version: Annotated[int, Meta(description="the version of the content that is the current one")]
     versions: Annotated[int, Meta(description="the newest version of the content that there is")]
+    added: Annotated[int | None, Meta(description="the version that was added last; `media_versions` leads on")] = None
     reason: Annotated[str | None, Meta(description="why it stands so: the reason of the last change")] = None
     kind: Annotated[str | None, Meta(description="photo, video, audio, note, proof or document")] = None
     rendition: Annotated[str | None, Meta(description="original or proxy")] = None
@@ -58,6 +58,7 @@ class Version(Row):
     media_type: Annotated[str | None, Meta(description="the media type, such as image/jpeg")]
     position: Annotated[int, Meta(description="the position of the entry that told of it")]
     time: Annotated[str, Meta(description="when it was stored, as the event says")]
+    previous: Annotated[int | None, Meta(description="the version that was added before it")] = None
     purged: Annotated[int, Meta(description="1 where the content is destroyed, else 0")] = 0
 
 
@@ -155,7 +156,10 @@ def _stored(work: Work, event: Event, seal: Seal) -> None:
         event.time,
     )
     replaced = work.get(VERSIONS, (event.stream, data["version"]))
-    if replaced is not None:
+    if replaced is None:
+        new.previous, row.added = row.added, data["version"]
+    else:
+        new.previous = replaced.previous
         row.bytes = plus(row.bytes, -replaced.size)
         if not replaced.purged:
             _keep(work, replaced, -1)
@@ -183,11 +187,12 @@ def _kept(work: Work, event: Event, seal: Seal) -> None:
 @PROJECTION.on("media.purged")
 def _purged(work: Work, event: Event, seal: Seal) -> None:
     row = _moved(work, event, seal)
-    for number in range(1, row.versions + 1):
-        version = work.get(VERSIONS, (event.stream, number))
-        if version is not None and not version.purged:
-            work.put(VERSIONS, msgspec.structs.replace(version, purged=1))
+    number = row.added
+    while number is not None and (version := work.change(VERSIONS, (event.stream, number))) is not None:
+        if not version.purged:
+            version.purged = 1
             _keep(work, version, -1)
+        number = version.previous
     _count(work, row, 1)
 
 

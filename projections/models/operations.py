@@ -217,13 +217,10 @@ def _attested(work: Work, event: Event, seal: Seal) -> None:
         work.add(ATTESTED, row)
 
 
-_TOPICS: Final = ("account", "collection", "retention", "storage", "trash")
-
-
 @PROJECTION.on("policy.set")
 def _policy_set(work: Work, event: Event, seal: Seal) -> None:
     data = event.data
-    topic = next(name for name in _TOPICS if name in data)
+    topic = event.stream.partition(":")[2].partition(".")[0]
     row = Policy(
         event.stream,
         data["version"],

@@ -104,7 +104,8 @@ class Action(Row):
 STORAGE: Final = Table(
     "storage",
     Storage,
-    "Each shelf storage as it stands, with what falls due when.",
+    "Each shelf storage as it stands, with what falls due when: by the policy in force when the work became ready, as "
+    "the ledger knew of it then, or by the version that a later event says it follows; empty where there is none.",
     by_stream=True,
     indexes=(("reservation",), ("member",), ("status",)),
 )

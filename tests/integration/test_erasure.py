@@ -269,8 +269,8 @@ def die_at(pipe, place, step):
                 reads = type(log.store)
                 writing = reads.writing
 
-                def writing_once(self):
-                    return Dying(writing(self), die)
+                def writing_once(self, *meanwhile):
+                    return Dying(writing(self, *meanwhile), die)
 
                 store.writing = writing_once
             case "committed":

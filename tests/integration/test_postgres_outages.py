@@ -184,6 +184,8 @@ def test_the_service_answers_a_post_whose_commit_was_cut_by_what_became_of_it(tm
     with service(tmp_path, wire.url) as running:
         for number, cut_when in enumerate(Cut):
             event = requested(f"R-{number}", id=f"a-{number}")
+            # The projections commit over the same wire; once they are level, the next commit is the append's.
+            until(lambda at=number: running.get(f"/projections?min_position={at}").status_code == 200)
             wire.cut_next(cut_when)
             first = running.post(event)
             if cut_when is Cut.BEFORE_IT_ARRIVES:

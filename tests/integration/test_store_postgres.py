@@ -47,6 +47,27 @@ def test_a_stronger_promise_than_ours_stays(log, place):
         assert settings(other, "synchronous_commit") == ["remote_apply"]
 
 
+def test_while_the_server_works_something_else_is_done_until_there_is_nothing_left(log):
+    work, at_once = iter([True] * 40), []
+
+    def meanwhile():
+        return next(work, False)
+
+    with log.store.writing(meanwhile) as writes:
+        assert writes.all("SELECT 1 FROM pg_sleep(0.1)") == [(1,)]
+        assert next(work, None) is None
+        assert writes.head() == log.head()
+    with log.store.writing(lambda: bool(at_once.append(1))) as writes:
+        assert writes.one("SELECT 'x' || %s FROM pg_sleep(0.3)", "y") == ("xy",)
+    assert 0 < len(at_once) < 20, "an idle wait is a wait, not a loop"
+
+
+def test_a_fault_of_the_server_is_raised_though_something_else_was_being_done(log):
+    with pytest.raises(StoreError, match="division by zero"), log.store.writing(lambda: True) as writes:
+        writes.one("SELECT 1 / (SELECT 0 FROM pg_sleep(0.1))")
+    assert log.append([requested()])[0].position == 1
+
+
 def test_every_statement_finds_its_rows_by_an_index(log):
     log.append([requested(f"R-{number}", member=f"M-{number}") for number in range(200)])
     sql = log.store._sql
@@ -58,6 +79,8 @@ def test_every_statement_finds_its_rows_by_an_index(log):
         sql.notifications: (5, 500, 10),
         sql.last_notification: (),
         sql.find_ids: (["urn:test"], ["e-1"]),
+        sql.find_ids_of_one: ("urn:test", ["e-1"]),
+        sql.erase_data_keys: (["M-1"], ["reservation:R-1"]),
         sql.streams: (["reservation:R-1"],),
         sql.member_versions: (["M-1"],),
         sql.tile: (0, 0),

@@ -17,7 +17,16 @@ from typing import Any
 import click
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from ledger.errors import EventError, LedgerError
 
@@ -120,7 +129,7 @@ def progress(what: str, *, json: bool) -> Iterator[Tick]:
 
 @contextmanager
 def _bar(what: str) -> Iterator[Tick]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         _bars.append(bar)
@@ -130,16 +139,40 @@ def _bar(what: str) -> Iterator[Tick]:
             _bars.remove(bar)
 
 
+class _Rate(ProgressColumn):
+    """How many are done in a second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate, once there is one."""
+        return Text("" if task.speed is None else f"{task.speed:,.0f}/s")
+
+
 def _lines(what: str) -> Tick:
-    last = time.monotonic()
+    began = last = time.monotonic()
+    first: int | None = None
 
     def tick(done: int, total: int | None) -> None:
-        nonlocal last
-        if (now := time.monotonic()) - last >= LINE_SECONDS:
+        nonlocal began, last, first
+        now = time.monotonic()
+        if first is None:
+            began, first = now, done
+        if now - last >= LINE_SECONDS:
             last = now
-            say(f"{what}: {done:,}" + (f" of {total:,}" if total else ""))
+            say(progress_line(what, done, total, (done - first) / (now - began) if now > began else 0))
 
     return tick
+
+
+def progress_line(what: str, done: int, total: int | None, rate: float) -> str:
+    """How far ``what`` has got, how fast, and for how long it will go on, as far as that is known.
+
+    >>> progress_line("folded", 20_000, 50_000, 10_000)
+    'folded: 20,000 of 50,000, 10,000/s, 3 s left'
+    """
+    whole = f" of {total:,}" if total else ""
+    speed = f", {rate:,.0f}/s" if rate else ""
+    left = f", {(total - done) / rate:,.0f} s left" if total and rate else ""
+    return f"{what}: {done:,}{whole}{speed}{left}"
 
 
 def _nothing(done: int, total: int | None) -> None:

@@ -37,7 +37,9 @@ DOCUMENTS: dict[str, str] = {
     "log": "events",
     "show": "stream, kind, version, position, recorded, …",
     "query": "table, position, rows",
+    "projections": "projections, size",
     "rebuild": "projections, size, seconds",
+    "rollback-projections": "projections, size",
     "audit": "ok, size, root, entries_per_second, first_fault",
     "checkpoint": "origin, size, root, note",
     "prove": "position, proof",
@@ -66,7 +68,9 @@ _DETAILS = {
     "audit": "The fault is null, or has position, kind and detail.",
     "log": "CloudEvents; with `--jsonl` one a line.",
     "query": "Each row by column name; `disclosed` has private values, `withheld` the rule for each of the rest.",
-    "rebuild": "Each projection has name, version, generation, position, lag, state and fault.",
+    "projections": "A generation each: name, version, generation, position, lag, state, fault.",
+    "rollback-projections": "As those of projections.",
+    "rebuild": "As those of projections, as they are then.",
     "show": "Then status and stage where there are any, the fields, and `withheld`: private values that are gone.",
 }
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from hashlib import sha256
+from itertools import pairwise
 
 from tests.support.naive.facts import (
     commitments,
@@ -34,6 +35,7 @@ def media(facts):
             "trashed": state.get("trashed"),
             "reason": [fact for fact in found if fact.moved][-1].data.get("reason"),
             **given(stored, "kind", "rendition", "captured_at", "original", "reservation", "piece", "record"),
+            "added": _added(found)[-1] if stored else None,
             "bytes": str(sum(fact.data["size"] for fact in versions.values())),
             "private": commitments(found),
         }
@@ -53,6 +55,11 @@ def _versions(found):
     return {fact.data["version"]: fact for fact in only(found, "media.stored")}
 
 
+def _added(found):
+    """The versions in the order in which they were first told of."""
+    return list(dict.fromkeys(fact.data["version"] for fact in only(found, "media.stored")))
+
+
 def _shown(found):
     """The fact that told of the content that is the current one."""
     shown = None
@@ -67,8 +74,7 @@ def _purged(found):
     gone = set()
     for at, fact in enumerate(found):
         if fact.verb == "purged":
-            latest = fact.after["latest"]
-            gone |= {told.position for number, told in _versions(found[:at]).items() if number <= latest}
+            gone |= {told.position for told in _versions(found[:at]).values()}
     return gone
 
 
@@ -86,6 +92,7 @@ def media_versions(facts):
                 "media_type": fact.data.get("media_type"),
                 "position": fact.position,
                 "time": fact.time,
+                "previous": dict(pairwise([None, *_added(found)][::-1]))[number],
                 "purged": int(fact.position in gone),
             }
 

@@ -26,6 +26,9 @@ TABLE = {
     "GET /v1/ledgers/{ledger}/reservations/R-mine": (200, 200, 200, 200, 403),
     "GET /v1/ledgers/{ledger}/reservations/R-theirs": (200, 200, 404, 200, 403),
     "POST /v1/ledgers/{ledger}/members/M-1/erasure": (200, 403, 403, 403, 403),
+    "GET /v1/ledgers/{ledger}/read-models/reservations?min_position=2": (200, 200, 403, 200, 403),
+    "GET /v1/ledgers/{ledger}/read-models/reservations?min_position=2&disclose=true": (200, 200, 403, 403, 403),
+    "GET /v1/ledgers/{ledger}/projections": (200, 200, 200, 200, 403),
     "GET /healthz": (200, 200, 200, 200, 200),
     "GET /readyz": (200, 200, 200, 200, 200),
     "GET /openapi.json": (200, 200, 200, 200, 200),
@@ -66,6 +69,7 @@ def test_the_table_leaves_out_no_route():
             path.replace("{position}", "1")
             .replace("{id}", "R-mine")
             .replace("{member}", "M-1")
+            .replace("{table}", "reservations")
             .replace("{path:path}", "0/000.p/1")
         )
         assert (method, pattern) in told, path

@@ -6,12 +6,12 @@ import pytest
 from ledger import writer as ledger_writer
 from ledger.datakeys import DataKeys
 from ledger.entry import decode
-from ledger.errors import Busy, ReadOnly, StoreError
-from ledger.event import LOCAL, prepare
-from ledger.flush import Request
+from ledger.errors import Busy, InvalidEvent, ReadOnly, StoreError
+from ledger.event import LOCAL
 from ledger.keys import Keys
 from ledger.log import Log
-from ledger.store.protocol import Head, Selection
+from ledger.request import Posted
+from ledger.store.protocol import Head, Selection, nothing
 from ledger.store.sqlite import SQLiteStore
 from ledger.writer import Writer
 from tests.support.events import ORIGIN, estimate_changed, new_log, plain, requested
@@ -40,18 +40,24 @@ class Gate:
         self.entered = threading.Event()
         self.flushes = 0
         self.fail_before = self.fail_after = None
+        self.local = store.local
+        self.busy = False
+        self.did_meanwhile = []
 
     def __getattr__(self, name):
         return getattr(self._store, name)
 
     @contextmanager
-    def writing(self):
+    def writing(self, meanwhile=nothing):
         self.entered.set()
         assert self.open.wait(20)
         self.flushes += 1
+        while self.busy:
+            self.did_meanwhile.append(meanwhile())
+            self.busy = self.did_meanwhile[-1]
         if self.fail_before:
             raise self.fail_before
-        with self._store.writing() as writes:
+        with self._store.writing(meanwhile) as writes:
             yield writes
             if self.fail_after:
                 raise self.fail_after
@@ -83,12 +89,61 @@ def writer(gate, keys, clock):
 
 
 def posted(*events):
-    return Request([prepare(event, LOCAL) for event in events], atomic=True)
+    made = Posted(events, LOCAL, atomic=True)
+    made.request()
+    return made
+
+
+def sized(count, *events):
+    made = posted(*events)
+    made.size = count
+    return made
 
 
 def size(gate):
     with gate.reading() as reads:
         return reads.head().size
+
+
+class TestPreparing:
+    def many(self, name="R", count=100, *, faulty=None):
+        events = [requested(f"{name}-{number}") for number in range(count)]
+        if faulty is not None:
+            events[faulty] = b"{}"
+        return Posted(events, LOCAL, atomic=True)
+
+    def test_a_large_request_is_prepared_by_the_writer_and_its_fault_reaches_its_caller_alone(self, writer):
+        answers = [writer.submit(self.many(faulty=77)), writer.submit(posted(requested("S-1")))]
+        with pytest.raises(InvalidEvent) as caught:
+            answers[0].result(20)
+        assert caught.value.index == 77
+        assert [receipt.position for receipt in answers[1].result(20)] == [0]
+
+    def test_what_waits_is_prepared_while_a_store_waits_for_its_database(self, writer, gate):
+        gate.open.clear()
+        first = writer.submit(posted(requested("S-1")))
+        assert gate.entered.wait(20)
+        waiting = [self.many(), self.many("T", faulty=3), posted(requested("S-2"))]
+        answers = [writer.submit(one) for one in waiting]
+        gate.busy = True
+        gate.open.set()
+        assert first.result(20)
+        assert [len(answers[at].result(20)) for at in (0, 2)] == [100, 1]
+        assert gate.did_meanwhile == [True] * 5 + [False]  # 100 events in pieces of 32, and those up to the fault
+
+    @pytest.mark.parametrize(("local", "flushes"), [(True, 2), (False, 3)])
+    def test_only_where_a_store_leaves_time_for_it_a_flush_goes_ahead_of_what_is_unprepared(
+        self, writer, gate, local, flushes
+    ):
+        gate.open.clear()
+        answers = [writer.submit(posted(requested("S-1")))]
+        assert gate.entered.wait(20)
+        gate.local = local
+        answers += [writer.submit(posted(requested("S-2"))), writer.submit(self.many())]
+        gate.open.set()
+        for answer in answers:
+            answer.result(20)
+        assert gate.flushes == flushes
 
 
 class TestGroups:
@@ -132,15 +187,15 @@ class TestGroups:
     def test_the_queue_is_bounded_in_bytes_as_well(self, writer, gate, monkeypatch):
         monkeypatch.setattr(ledger_writer, "MAX_QUEUED_BYTES", 1000)
         gate.open.clear()
-        answers = [writer.submit(posted(requested("R-0")), 5000)]  # however large, when nothing waits
+        answers = [writer.submit(sized(5000, requested("R-0")))]  # however large, when nothing waits
         assert gate.entered.wait(20)
-        answers += [writer.submit(posted(requested(f"R-{n}")), 500) for n in range(1, 3)]
+        answers += [writer.submit(sized(500, requested(f"R-{n}"))) for n in range(1, 3)]
         with pytest.raises(Busy, match="2 events wait"):
-            writer.submit(posted(requested("R-3")), 1)
+            writer.submit(sized(1, requested("R-3")))
         gate.open.set()
         for answer in answers:
             answer.result(20)
-        writer.submit(posted(requested("R-3")), 1000).result(20)
+        writer.submit(sized(1000, requested("R-3"))).result(20)
         assert size(gate) == 4
 
     def test_one_request_larger_than_the_queue_is_taken_when_nothing_waits(self, writer, gate, monkeypatch):

@@ -6,8 +6,9 @@ import time
 
 import click
 
-from projections.standing import standings
 from tools.cli import output
+from tools.cli.commands.projections import shown
+from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
 
 
@@ -18,19 +19,22 @@ def rebuild(settings: Settings, names: tuple[str, ...]) -> None:
     """Build projections anew from the log, and put them in the place of those there are: those named, or all.
 
     NAME is a projection's, or that of one of its tables. Until the new rows are complete, queries read the old ones,
-    which are kept for rollback-projections. Exit code 10 for a name there isn't.
+    which are kept for rollback-projections. Events may be appended meanwhile. Exit code 10 for a name there isn't, 1
+    when one has stopped at an event that it can't fold: queries then go on reading the old rows.
     """
     started = time.monotonic()
-    with settings.running() as (_, runner):
+    with settings.running() as (log, runner):
         with output.progress("folded", json=settings.json) as tick:
             size = runner.rebuild(names, tick)
-        with runner.store.reading() as reads:
-            found = standings(runner.named(names), reads.generations(), size)
+        found, _ = shown(log, runner, names)
     rebuilt = [one for one in found if one.state in ("live", "stopped")]
+    if any(one.state == "stopped" for one in rebuilt):
+        settings.outcome = ExitCode.FAILURE
     seconds = time.monotonic() - started
     if settings.json:
         output.write_json({"projections": [one.json() for one in rebuilt], "size": size, "seconds": round(seconds, 3)})
         return
     for one in rebuilt:
-        output.write_line(f"{one.name} (version {one.version}) stands at position {one.position}")
+        fault = f", stopped at {one.fault.position}: {one.fault.reason}" if one.fault else ""
+        output.write_line(f"{one.name} (version {one.version}) stands at position {one.position}{fault}")
     output.write_line(f"{size:,} entries in {seconds:.1f} s")

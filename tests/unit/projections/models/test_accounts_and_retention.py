@@ -120,3 +120,12 @@ def test_holds_on_the_same_thing_are_counted_until_each_is_released():
     assert rows_of(*both, hold("released"), hold("released", "hold:H-2")).named("held") == []
     released = rows_of(*both, hold("released")).named("holds")[0]
     assert (released["status"], released["reason"], released["release_reason"]) == ("released", "dispute", "dispute")
+
+
+def test_dates_at_the_end_of_the_calendar_stop_nothing():
+    terms = policy("account", {"freeze_days": 0, "warning_days": 1, "deletion_days": 36_500})
+    row = one(rows_of(terms, overdue("9999-12-31"), *WARNED), "accounts")
+    assert (row["freeze_due"], "warning_due" in row, "deletion_due" in row) == ("9999-12-31", False, False)
+    kept = media("stored", "2026-01-05T08:00:00Z", **STORED, retain_until="9999-12-31")
+    rows = rows_of(policy("trash", {"days": 36_500}), kept, media("trashed", "2026-02-01T08:00:00Z"))
+    assert one(rows, "due_retention")["due"] == "9999-12-31T00:00:00.000000Z"

@@ -108,3 +108,17 @@ def test_what_is_trashed_and_purged_moves_from_count_to_count():
 def test_content_that_is_kept_twice_is_found():
     rows = rows_of(media(sha256=A, size=1, version=1), media(stream="media:P-2", sha256=A, size=1, version=1))
     assert rows.named("media_contents") == [{"sha256": A, "size": 1, "copies": 2, "doubled": 1}]
+
+
+def test_a_purge_takes_as_long_as_there_are_versions_however_they_are_numbered():
+    forced = {"forced": "import", "actorrole": "admin"}
+    far = cloud(
+        "media.stored",
+        "media:P-1",
+        {"rendition": "original", "kind": "photo", "location": {"store": "s", "key": "k"}, "sha256": A, "size": 1}
+        | {"version": 1_000_000},
+        **forced,
+    )
+    purged = cloud("media.purged", "media:P-1", {"reason": "aged"}, actorrole="system")
+    rows = rows_of(far, media(sha256=B, size=2, version=3), purged)
+    assert [(row["content_version"], row["purged"]) for row in rows.named("media_versions")] == [(3, 1), (1_000_000, 1)]

@@ -202,3 +202,11 @@ def test_a_reservation_shows_what_happened_to_its_storage_last():
     (row,) = rows_of(request, ready(), hold(), bill("03-21", 1, 1)).named("reservations")
     assert (row["storage"], row["storage_action"], row["days_billed"]) == ("S-1", "billed", 1)
     assert (row["ready_at"], row["version"]) == (READY, 1)
+
+
+def test_what_would_fall_due_after_the_calendar_ends_is_never_due():
+    late = {"ready_at": "9999-12-31T10:00:00Z", "grace_ends": "9999-12-31T23:59:59.999999999Z"}
+    row = standing(policy(grace_hours=100_000, reminder_hours=[100_000], billing_days=36_500), ready(**late))
+    assert row["hold_due"] == "9999-12-31T23:59:59.999999Z"
+    assert (row["next_reminder"], "next_reminder_due" in row) == (1, False)
+    assert not {"next_bill_due", "reclaim_due"} & row.keys()

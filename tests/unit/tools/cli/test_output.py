@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 
 import click
@@ -86,6 +87,19 @@ def test_lines_stand_above_the_bar_whole_and_as_they_are(monkeypatch: pytest.Mon
     assert f'{{"line":"{line}"}}\n' in terminal.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("done", "total", "rate", "line"),
+    [
+        (20_000, 50_000, 10_000.4, "folded: 20,000 of 50,000, 10,000/s, 3 s left"),
+        (20_000, None, 10_000, "folded: 20,000, 10,000/s"),
+        (20_000, 50_000, 0, "folded: 20,000 of 50,000"),
+        (50_000, 50_000, 10_000, "folded: 50,000 of 50,000, 10,000/s, 0 s left"),
+    ],
+)
+def test_progress_tells_how_far_how_fast_and_how_long(done: int, total: int | None, rate: float, line: str) -> None:
+    assert output.progress_line("folded", done, total, rate) == line
+
+
 def test_without_a_terminal_there_is_a_line_now_and_then_and_none_under_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,7 +107,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then_and_none_under_json(
     with output.progress("folded", json=False) as tick:
         tick(5_000, 10_000)
         tick(7_000, None)
-    assert capsys.readouterr().err == "folded: 5,000 of 10,000\nfolded: 7,000\n"
+    assert re.fullmatch(r"folded: 5,000 of 10,000\nfolded: 7,000, [0-9,]+/s\n", capsys.readouterr().err)
     monkeypatch.setattr(output, "LINE_SECONDS", 60.0)
     with output.progress("folded", json=False) as tick:
         tick(1, 2)
