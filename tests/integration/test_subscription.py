@@ -211,5 +211,6 @@ def test_a_subscription_that_is_stopped_as_it_is_woken_ends(place):
         next(subscription)
         waits_for = subscription._has_been_notified
         subscription._has_been_notified = StoppedAsItIsCleared(subscription)
-        waits_for.set()
+        subscription.wake()
+        waits_for.set()  # whichever of the two it waits for
         assert ends(subscription._pull_thread.join)
