@@ -73,7 +73,7 @@ class Ledgers:
                 raise ReadOnly("the server is being stopped", advice="try again after the restart")
             if name not in self._logs:
                 try:
-                    self._logs[name] = Log.open(
+                    log = Log.open(
                         self._data,
                         name,
                         store=self._store,
@@ -82,12 +82,10 @@ class Ledgers:
                     )
                 except NotFound as error:
                     raise StoreError(str(error)) from None  # it has credentials, so its store should be there
-                threading.Thread(target=self._settle, args=(name, self._logs[name]), daemon=True).start()
-                self._tails[name] = Tail(
-                    self._logs[name],
-                    partial(open_projections, self._store, name, self._data / name),
-                    partial(self._alarm, name),
-                )
+                store = partial(open_projections, self._store, name, self._data / name)
+                self._tails[name] = Tail(log, store, partial(self._alarm, name))
+                self._logs[name] = log  # last: who finds it, finds its tail
+                threading.Thread(target=self._settle, args=(name, log), daemon=True).start()
             return self._logs[name]
 
     def tail(self, name: str) -> Tail:

@@ -162,7 +162,7 @@ _TOLD = (errors.Busy, errors.ReadOnly, errors.ForkError, NotReached, Unready)
 READ_ONLY_SECONDS = 60
 """What Retry-After says while a ledger is read-only or its disk full: a person must act first."""
 UNREADY_SECONDS = 5
-"""What it says while a projection is being built: that takes some 20 s for a million entries."""
+"""What it says while a projection is being built, which takes as long as the log is."""
 UNREACHABLE_SECONDS = 5
 """What it says while a database server is away: most of them come back by themselves."""
 
