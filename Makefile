@@ -15,6 +15,7 @@ PORT ?= 8080
 
 TESTS ?= tests
 COVERAGE ?= --cov --cov-report=term
+WORKERS ?= auto
 ARGS ?=
 
 SIZE ?= 10000000
@@ -49,8 +50,8 @@ serve: $(VENV)/.serve-ready ## Serve a ledger over HTTP; makes one (and prints i
 	fi
 	@exec $(BIN)/continuity --data "$(DATA)" --ledger "$(LEDGER)" serve --host "$(HOST)" --port "$(PORT)"
 
-test: $(VENV)/.test-ready ## Run the tests with coverage
-	$(BIN)/python -m pytest $(COVERAGE) $(ARGS) $(TESTS)
+test: $(VENV)/.test-ready ## Run the tests with coverage, on every core (WORKERS=0: in one process)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) $(COVERAGE) $(ARGS) $(TESTS)
 
 check: $(VENV)/.test-ready ## Lint, format check, types, layers
 	$(BIN)/ruff check .
