@@ -27,6 +27,7 @@ from ledger.strict import write_base64
 from tools.cli import feed, output
 from tools.cli.exit_codes import ExitCode
 from tools.cli.feed import Item
+from tools.cli.input import interruptible
 from tools.cli.settings import Settings, pass_settings, verb
 
 IN_FLIGHT = 8
@@ -164,7 +165,8 @@ def _told(tally: Tally) -> Iterator[None]:
 @contextmanager
 def _source(file: str) -> Iterator[BinaryIO]:
     if file == "-":
-        yield sys.stdin.buffer
+        with interruptible(sys.stdin.buffer) as source:
+            yield source
     else:
         with Path(file).open("rb") as source:
             yield source
