@@ -19,7 +19,7 @@ from api.routes import Routes
 from api.security import PRIVATE, READING, Access, admit
 from ledger.errors import NotFound
 from ledger.event import STREAM_ID
-from ledger.store.protocol import PAGE, Selection
+from ledger.store.protocol import Selection
 from projections.show import show
 
 _ID = re.compile(STREAM_ID)
@@ -48,15 +48,16 @@ def _show(access: Access, stream: str, at: str | None) -> bytes:
 
 
 def _posted_all(access: Access, stream: str, last: int | None) -> bool:
-    """Whether the caller posted each entry of a stream (up to a position), so that its state is their own words."""
-    selection = Selection(0, last, stream)
-    while rows := access.log.page(selection):
-        if not all(access.sees(reading.posted_by(row)) for row in rows):
+    """Whether the caller posted each entry of a stream (up to a position), so that its state is their own words.
+
+    Not so where there is none: what is then told of the stream, or of those with like names, is not theirs to know.
+    """
+    found = False
+    for row in access.log.scan(Selection(0, last, stream)):
+        if not access.sees(reading.posted_by(row)):
             return False
-        if len(rows) < PAGE:
-            return True
-        selection = selection._replace(first=rows[-1].position + 1)
-    return True
+        found = True
+    return found
 
 
 ROUTES: Routes = (("GET", "/v1/ledgers/{ledger}/reservations/{id}", get_reservation),)

@@ -49,3 +49,11 @@ def test_what_was_just_posted_can_be_read(filled: Service):
     position = filled.post(plain("cancelled", "R-1")).headers["ledger-position"]
     shown = filled.get(f"/reservations/R-1?min_position={position}").json()
     assert shown["status"] == "cancelled"
+
+
+def test_what_a_service_may_not_see_answers_as_what_is_not_there(filled: Service):
+    theirs = [filled.get(f"/reservations/R-1{at}", "service") for at in ("", "?at=0", "?at=2000-01-01")]
+    nobodys = filled.get("/reservations/r-1", "service")  # near by name to one that is there
+    assert [answer.status_code for answer in (*theirs, nobodys)] == [404] * 4
+    told = {answer.text.partition('"instance"')[0].lower() for answer in (*theirs, nobodys)}
+    assert len(told) == 1
