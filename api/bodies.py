@@ -38,7 +38,7 @@ async def read(request: Request, settings: Settings, share: Share) -> bytes:
     """
     limit = settings.body_limit
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit * _DISCARDED_BODIES:
+    if declared.isascii() and declared.isdigit() and int(declared) > limit * _DISCARDED_BODIES:
         raise BodyTooLarge(limit, "bytes")
     try:
         async with asyncio.timeout(settings.body_seconds):

@@ -23,6 +23,7 @@ from api.queries import RowsQuery
 from api.routes import Routes
 from api.security import PRIVATE, WHOLE, Access, admit
 from ledger import redaction
+from ledger.canonical import MAX_INTEGER
 from ledger.errors import Denied
 from projections.models import MODELS
 from projections.projection import Key, Table
@@ -104,11 +105,16 @@ def _resume(table: Table[Any], where: Where, text: str) -> Key:
     except (UnicodeError, binascii.Error, ValueError, TypeError):
         raise BadParameter("after", "not a cursor of this service") from None
     kinds = [int if column.type == "integer" else str for column in table.key]
-    if [type(value) for value in values] != kinds:
+    if [type(value) for value in values] != kinds or not all(map(_is_storable, values)):
         raise BadParameter("after", "not a cursor of this table")
     if asked != _asked(table, where):
         raise BadParameter("after", "it belongs to another query", advice="repeat the query that gave it, unchanged")
     return tuple(values) if len(values) > 1 else values[0]
+
+
+def _is_storable(value: str | int) -> bool:
+    """Whether a database takes a value to compare with, so that a forged cursor is not taken for a fault of ours."""
+    return abs(value) <= MAX_INTEGER if isinstance(value, int) else "\0" not in value
 
 
 ROUTES: Routes = (("GET", "/v1/ledgers/{ledger}/read-models/{table}", get_rows),)

@@ -55,6 +55,8 @@ def condition(table: Table[Any], name: str, text: str) -> str | int:
     if column.type == "json":
         raise ValueError("rows are not found by a column that holds a list or an object")
     if column.type == "text":
+        if "\0" in text:  # which no row holds, and which PostgreSQL does not take
+            raise ValueError("expected text without the character U+0000")
         return text
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= _INTEGER_DIGITS):

@@ -1,5 +1,7 @@
 """Rows of the read models over HTTP: found by columns, page by page, with private values for those who may see them."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
 import orjson
 import pytest
 
@@ -145,3 +147,13 @@ def test_every_table_can_be_read_by_each_column_that_it_is_found_by(filled: Serv
                 again, _ = rows(filled, f"{name}?{column}={row[column]}")
                 assert row in again
                 assert {orjson.dumps(one[column]) for one in again} == {orjson.dumps(row[column])}
+
+
+@pytest.mark.parametrize("key", [2**63, 2**64 - 1, -(2**63) - 1, 2**53])
+def test_a_cursor_beyond_every_number_of_ours_is_refused(filled: Service, key):
+    last = filled.log.head().size - 1
+    after = filled.get(f"/read-models/stage_history?limit=1&min_position={last}").json()["next"]
+    digest = orjson.loads(urlsafe_b64decode(after + "=" * (-len(after) % 4)))[0]
+    forged = urlsafe_b64encode(f'["{digest}","reservation:R-1",{key}]'.encode()).decode().rstrip("=")
+    answer = filled.get(f"/read-models/stage_history?limit=1&after={forged}")
+    assert (answer.status_code, slug(answer)) == (400, "bad-parameter")
