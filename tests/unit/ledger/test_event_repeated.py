@@ -51,6 +51,14 @@ class TestDifference:
         assert compare(event(**FULL), silent) is None
         assert compare(event(), event(), second_by=SERVICE) is None
 
+    def test_public_values_that_only_python_holds_equal_differ(self):
+        def visited(value):
+            data = {"collection": "clients", "fields": {"name": "Ada"}, "public": {"visits": value}}
+            return event(**RECORD, data=data)
+
+        assert compare(visited(1), visited(True)) == "data"
+        assert compare(visited(1), visited(1)) is None
+
     def test_erased_values_compare_as_equal_and_the_others_still_count(self):
         kind = {"type": "member.registered", "subject": "member:M-1"}
         first = event(**kind, data={"name": "Zoë", "email": "z@example.org"})
