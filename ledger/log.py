@@ -32,7 +32,7 @@ from ledger.flush import Outcome, Within
 from ledger.keys import Keys
 from ledger.merkle import HASH_SIZE
 from ledger.note import VerifierKey
-from ledger.private_files import sync_folder
+from ledger.private_files import locked, sync_folder
 from ledger.request import PIECE, Posted
 from ledger.signer import Signer, check_consistent
 from ledger.store.opening import StoreURL, create_store, discard_store, open_store
@@ -113,10 +113,19 @@ class Log:
             raise ValueError(f"a ledger's name is 1 to 63 of a-z, 0-9, - and _, got {name!r}")
         if not ORIGIN.fullmatch(origin):
             raise ValueError(f"an origin is a host and path without scheme, like ledger.example/studio, got {origin!r}")
+        data.mkdir(parents=True, exist_ok=True)
+        with locked(data / ".init.lock"):  # or of two at once, one would clear away the other's keys as a crash's
+            api_key = cls._make(data, name, origin, store, service_role, clock)
+        return Created(cls.open(data, name, store=store, clock=clock), api_key)
+
+    @classmethod
+    def _make(
+        cls, data: Path, name: str, origin: str, store: StoreURL | None, service_role: str | None, clock: Clock
+    ) -> str:
+        """Make the ledger, and return its owner's key."""
         folder = data / name
         if folder.exists():
             raise Conflict(f"a ledger {name} exists already in {data}", advice="choose another name")
-        data.mkdir(parents=True, exist_ok=True)
         aside = data / f".{name}.new"
         if aside.exists():
             shutil.rmtree(aside)  # left by a crash; it never was a ledger
@@ -135,7 +144,7 @@ class Log:
             discard_store(store, name)
             raise
         sync_folder(data)
-        return Created(cls.open(data, name, store=store, clock=clock), api_key)
+        return api_key
 
     @classmethod
     def open(

@@ -252,7 +252,8 @@ def test_ctrl_c_answers_130_and_what_was_read_before_is_recorded(studio: Run, da
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_shell_completes_verbs_types_and_ledgers(studio: Run, program: Program, shell: str) -> None:
+def test_the_shell_completes_verbs_types_and_ledgers(studio: Run, program: Program, data: Path, shell: str) -> None:
+    (data / ".studio-2.new" / "keys").mkdir(parents=True)  # as a killed init leaves it
     source = program("continuity", _CONTINUITY_COMPLETE=f"{shell}_source")
     assert source.returncode == 0
     assert b"continuity" in source.stdout
@@ -261,6 +262,8 @@ def test_the_shell_completes_verbs_types_and_ledgers(studio: Run, program: Progr
             ("continuity che", "1", b"checkpoint"),
             ("continuity log --type member.reg", "3", b"member.registered"),
             ("continuity --ledger st", "2", b"studio"),
+            ("continuity --ledger ", "2", b"studio"),
         ):
             done = program("continuity", _CONTINUITY_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=number)
             assert expected in done.stdout
+            assert b".new" not in done.stdout

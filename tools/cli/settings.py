@@ -15,7 +15,7 @@ from typing import Any
 import click
 from msgspec import Struct
 
-from ledger.log import Log
+from ledger.log import NAME, Log
 from ledger.store.opening import StoreURL
 from projections.runner import Runner
 from projections.store.opening import open_projections
@@ -43,7 +43,8 @@ class Settings(Struct):
 
     def ledgers(self) -> list[str]:
         """The names of the ledgers in the data folder: those with keys, and copies without."""
-        return sorted({path.parent.name for kind in ("keys", "ledger.db") for path in self.data.glob(f"*/{kind}")})
+        found = {path.parent.name for kind in ("keys", "ledger.db") for path in self.data.glob(f"*/{kind}")}
+        return sorted(name for name in found if NAME.fullmatch(name))  # not what a killed init has left
 
     @contextmanager
     def opened(self, *, accept_clock: bool = False) -> Iterator[Log]:

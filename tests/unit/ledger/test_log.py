@@ -1,5 +1,6 @@
 import json
 import shutil
+import threading
 from hashlib import sha256
 
 import pytest
@@ -76,6 +77,29 @@ class TestCreate:
         with new_log(tmp_path) as log:
             assert log.head().size == 1
         assert not aside.exists()
+
+    def test_of_two_who_create_one_at_once_the_second_spoils_nothing(self, tmp_path, monkeypatch):
+        others, refused = [], []
+
+        def other():
+            try:
+                Log.create(tmp_path, "studio", "other.example/x").log.close()
+            except Conflict as error:
+                refused.append(error)
+
+        def create_store(*args, **options):  # called when the keys are made
+            if not others:
+                others.append(threading.Thread(target=other))
+                others[0].start()
+                others[0].join(0.2)
+            return made(*args, **options)
+
+        made = ledger_log.create_store
+        monkeypatch.setattr(ledger_log, "create_store", create_store)
+        with new_log(tmp_path) as log:
+            others[0].join()
+            assert len(refused) == 1
+            assert decode(log.row(0).entry).event.public()["verifier_keys"] == [str(key) for key in log.verifier_keys]
 
     @pytest.mark.parametrize("name", ["", "A", ".x", "-x", "a b", "a/b", "../x", "x" * 64, "a\n", "é"])
     def test_a_name_of_another_form_is_refused(self, tmp_path, name):
