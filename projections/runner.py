@@ -181,6 +181,7 @@ class Runner:
         entries = read_entries(self._log, behind + 1, last)
         with self.store.writing() as writes:
             now = writes.generations()
+            self._let_go(now)
             parts = [
                 Part(projection, one, self._work(writes, one))
                 for projection, one in targets
@@ -194,6 +195,11 @@ class Runner:
                 if part.generation.state == "filling" and part.generation.position >= max(size - 1, lead):
                     generations.finish(writes, part.projection, part.generation)
         return behind + 1 + len(entries.read)
+
+    def _let_go(self, now: Sequence[Generation]) -> None:
+        """Drop the rows of generations that nobody folds any more: each rebuild leaves one behind."""
+        folded = {one[:2] for one in now if one.state in ("live", "filling")}
+        self._kept = {which: kept for which, kept in self._kept.items() if which in folded}
 
     def _work(self, writes: Writes, generation: Generation) -> Work:
         """The rows of a generation as this runner left them, if it was the last to write; else none are known yet."""

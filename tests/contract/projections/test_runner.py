@@ -98,3 +98,14 @@ def test_an_entry_of_a_type_that_this_program_does_not_know_stops_everything_bef
         runner.catch_up()
     assert "use the version of the program" in refused.value.advice
     assert catalogue(runner) == [(1, "filling", 1)]
+
+
+def test_rows_of_generations_that_others_replaced_are_not_kept_in_memory(places, log):
+    grow(log)
+    steady = Runner(log, places.open("store"), projections=[projection()])
+    steady.catch_up()
+    for seed in range(3):
+        Runner(log, places.open("store"), projections=[projection()]).rebuild()
+        grow(log, seed, 5)
+        steady.catch_up()
+    assert set(steady._kept) == {("tally", number) for number, state, _ in catalogue(steady) if state == "live"}
