@@ -91,7 +91,7 @@ class Credentials:
     def _load(self) -> dict[str, _Record]:
         try:
             stat = self._path.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # the second: some file lies where ledgers do
             return {}
         stamp = (stat.st_mtime_ns, stat.st_ino)
         if stamp != self._stamp:

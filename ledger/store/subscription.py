@@ -122,9 +122,11 @@ class Watch:
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the store may have changed since this was last called, or has ended; whether that is so by now."""
-        woken = self.ended or self._woken.wait(seconds)
-        self._woken.clear()
-        return woken or self.ended
+        if not self._woken.wait(seconds):
+            return self.ended  # nothing to clear: a wake-up that comes at this moment is for the next call
+        if not self.ended:
+            self._woken.clear()
+        return True
 
     def wake(self) -> None:
         """Let ``wait`` return."""

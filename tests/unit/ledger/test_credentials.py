@@ -16,6 +16,13 @@ def credentials(tmp_path):
     return Credentials(tmp_path)
 
 
+@pytest.mark.parametrize("place", ["nowhere", "file"])
+def test_where_there_is_no_key_folder_no_token_is_known(tmp_path, place):
+    (tmp_path / "file").touch()
+    token = f"ck_desk_{'a' * 43}"
+    assert Credentials(tmp_path / place / "keys").authenticate(token) is None
+
+
 class TestIssue:
     @pytest.mark.parametrize(
         ("role", "actor_role", "actor_roles"),
