@@ -9,11 +9,13 @@ Invariant: a signature counts only once it verified under the key that the polic
 
 from __future__ import annotations
 
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -93,17 +95,35 @@ class _Asked(NamedTuple):
 
 
 def post(url: str, body: bytes) -> HTTPAnswer:
-    """Post to a witness, following no redirects. Raises ``OSError``, also for a URL that is not HTTP's."""
+    """Post to a witness, following no redirects. Raises ``OSError``, whatever is wrong with the URL or the answer."""
     if not url.startswith(("https://", "http://")):
         raise OSError(f"{url[:100]!r} is no http or https URL")
+    try:
+        return _post(url, body)
+    except (HTTPException, ValueError) as error:  # which the library raises for what is no HTTP, and for no URL
+        raise OSError(f"it does not speak HTTP: {type(error).__name__}") from error
+
+
+def _post(url: str, body: bytes) -> HTTPAnswer:
     request = urllib.request.Request(url, body, {"Content-Type": "text/plain; charset=utf-8"})  # noqa: S310 - checked
     opener = urllib.request.build_opener(_NoRedirect)
+    until = time.monotonic() + TIMEOUT
     try:
         with opener.open(request, timeout=TIMEOUT) as answer:
-            return HTTPAnswer(answer.status, answer.read(_MAX_ANSWER))
+            return HTTPAnswer(answer.status, _read(answer, until))
     except urllib.error.HTTPError as error:
         with error:
-            return HTTPAnswer(error.code, error.read(_MAX_ANSWER))
+            return HTTPAnswer(error.code, _read(error, until))
+
+
+def _read(answer: Any, until: float) -> bytes:
+    """The body, as far as it is of use; one that comes byte by byte is not waited for."""
+    body = b""
+    while len(body) < _MAX_ANSWER and (part := answer.read1(_MAX_ANSWER - len(body))):
+        body += part
+        if time.monotonic() > until:
+            raise TimeoutError(f"its answer took more than {TIMEOUT:g} s")
+    return body
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
