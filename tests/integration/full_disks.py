@@ -133,11 +133,14 @@ def postgres_on(folder: Path) -> Iterator[tuple[Service, Workers, OwnServer]]:
 
 def postgres_has_no_room_for_entries(folder: Path) -> None:
     """The server refuses what does not fit, and serves on."""
-    with postgres_on(folder) as (running, workers, _):
+    with postgres_on(folder) as (running, workers, server):
+        server.execute(
+            "SELECT pg_switch_wal()", "CHECKPOINT"
+        )  # a whole file of its log lies ready, which won't fill up
         filler = fill(folder)
         workers.append_until(StoreFull)
         answer = running.post(requested("R-2", id="refused", data={"notes": WORDS * 10}))
-        assert (answer.status_code, slug(answer)) == (503, "store-full")
+        assert (answer.status_code, slug(answer)) == (503, "store-full"), answer.text
         assert int(answer.headers["retry-after"]) > 0
         for path in READS:
             assert running.get(path).status_code == 200, path

@@ -232,8 +232,11 @@ class Ledger(RuleBasedStateMachine):
         shutil.rmtree(self.data)
 
 
+@pytest.mark.parametrize("examples", [20, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 @pytest.mark.parametrize("generation", [2, 5])
-def test_what_is_indexed_and_what_is_not_yet_make_one_whole(monkeypatch: pytest.MonkeyPatch, generation: int) -> None:
+def test_what_is_indexed_and_what_is_not_yet_make_one_whole(
+    monkeypatch: pytest.MonkeyPatch, generation: int, examples: int
+) -> None:
     monkeypatch.setattr(sqlite_tail, "GENERATION", generation)
     monkeypatch.setattr(sqlite, "LONGEST_TAIL", 4 * generation)
     monkeypatch.setattr(sqlite_index, "PASS", 3)
@@ -243,5 +246,5 @@ def test_what_is_indexed_and_what_is_not_yet_make_one_whole(monkeypatch: pytest.
     checks = (HealthCheck.too_slow, HealthCheck.data_too_large)
     run_state_machine_as_test(
         Ledger,
-        settings=settings(max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=checks),
+        settings=settings(max_examples=examples, stateful_step_count=30, deadline=None, suppress_health_check=checks),
     )
