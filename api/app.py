@@ -21,6 +21,7 @@ from api import problems
 from api.journal import Journal
 from api.ledgers import Ledgers
 from api.middleware import Surroundings
+from api.past import Past
 from api.problems import NotAllowed
 from api.reading import READERS
 from api.room import Room, Threads
@@ -82,6 +83,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.room = Room(max(settings.body_memory, 2 * settings.body_limit))
     ledgers = Ledgers(settings.data, journal.alarm, settings.store, accept_clock=settings.accept_clock)
     app.state.ledgers = ledgers
+    app.state.past = past = Past(settings)
     thresholds = gc.get_threshold()
     gc.collect()
     gc.freeze()
@@ -91,6 +93,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
+        await past.close()
         await ledgers.close()
         journal.flush()
 

@@ -132,7 +132,7 @@ def _operations() -> list[_Operation]:
         _Operation(
             "get", f"{_LEDGER}/read-models/{{table}}", "getRows", "Rows of a read model, a page at a time",
             queries.RowsQuery, {"200": _answer("A page.", {JSON: _ref("Rows")})},
-            (errors.NotFound, problems.NotReached, Unready), more=(_COLUMNS,),
+            (errors.NotFound, problems.NotReached, problems.BeingReplayed, errors.Busy, Unready), more=(_COLUMNS,),
         ),
         _Operation(
             "get", f"{_LEDGER}/projections", "getProjections", "Where the projections stand", queries.ProjectionsQuery,
@@ -285,7 +285,7 @@ def _schemas() -> dict[str, Schema]:
         "Consistency": _object(old=sized, new=sized, proof={"type": "array", "items": _HASH}),
         "Rows": _object(
             table={"enum": list(TABLES)},
-            position={"type": "integer", "minimum": -1, "description": "up to which the rows are folded; -1 for none"},
+            position={"type": "integer", "minimum": -1, "description": "of the last entry they hold; -1 for none"},
             rows={"type": "array", "items": _row_schema()},
             next={"type": ["string", "null"], "description": "cursor of the next page; null at the end"},
         ),

@@ -109,6 +109,14 @@ class NotReached(RequestError):
         self.retry_after = 1
 
 
+class BeingReplayed(RequestError):
+    """The read models after the entry at a position are being made; ``retry_after`` estimates the seconds it takes."""
+
+    def __init__(self, position: int, retry_after: int) -> None:
+        super().__init__(f"the read models after position {position:,} are being replayed", advice="ask again later")
+        self.retry_after = retry_after
+
+
 class Kind(NamedTuple):
     """Status, stable name and title of a problem type."""
 
@@ -147,6 +155,7 @@ TABLE: dict[type[Exception], Kind] = {
     errors.StoreFull: Kind(503, "store-full", "There is no room for more events"),
     errors.StoreLocked: Kind(503, "store-locked", "Another program holds the store"),
     errors.StoreUnreachable: Kind(503, "store-unreachable", "The store does not answer"),
+    BeingReplayed: Kind(503, "being-replayed", "The past moment is being replayed"),
     Unready: Kind(503, "projection-unready", "The projection is being built"),
     errors.StoreError: Kind(503, "store-failed", "The store failed"),
     errors.KeyFileError: Kind(503, "key-failed", "A key is unusable"),
@@ -157,7 +166,7 @@ _EXTENSIONS = (
     "index", "path", "expected", "actual", "state", "event", "position", "parameter", "accepted", "limit", "rejected",
     "size", "retry_after",
 )  # fmt: skip
-_TOLD = (errors.Busy, errors.ReadOnly, errors.ForkError, NotReached, Unready)
+_TOLD = (errors.Busy, errors.ReadOnly, errors.ForkError, NotReached, BeingReplayed, Unready)
 """Faults of 500 and above whose own words a caller may read: they name no file and no key."""
 READ_ONLY_SECONDS = 60
 """What Retry-After says while a ledger is read-only or its disk full: a person must act first."""
@@ -208,7 +217,7 @@ def _headers(error: Exception) -> dict[str, str]:
         return {"Retry-After": str(UNREADY_SECONDS)}
     if isinstance(error, errors.StoreUnreachable):
         return {"Retry-After": str(UNREACHABLE_SECONDS)}
-    if isinstance(error, errors.Busy | NotReached):
+    if isinstance(error, errors.Busy | NotReached | BeingReplayed):
         return {"Retry-After": str(max(1, round(error.retry_after)))}
     if isinstance(error, TooSlow | BodyTooLarge):
         return {"Connection": "close"}  # what is left of the body is not read

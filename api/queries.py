@@ -111,6 +111,17 @@ class ProjectionsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class RowsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Parameters of reading a table of the read models, but for the columns that rows are found by."""
 
+    at: (
+        Annotated[
+            str,
+            Meta(
+                max_length=64,
+                description="the rows as they stood after this position, or at this time (by `recorded`); the pages "
+                "that follow stay at that moment",
+            ),
+        ]
+        | None
+    ) = None
     after: (
         Annotated[
             str, Meta(max_length=2_048, description="`next` of the page before, with the other parameters unchanged")

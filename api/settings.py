@@ -37,7 +37,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Bytes of request bodies held at once, over all ledgers, or twice ``body_limit`` if that is more; a body beyond is
     refused as busy. One ledger by itself uses half."""
     wait_seconds: Annotated[float, Meta(ge=0, le=60)] = 5.0
-    """Seconds that a read with ``min_position`` waits for that position."""
+    """Seconds that a read with ``min_position`` waits for that position, and one with ``at`` for its replay."""
+    replays: Annotated[int, Meta(ge=1, le=1000)] = 8
+    """Past moments whose read models are kept ready on disk, of each ledger; each takes the room of one rebuild."""
     accept_clock: bool = False
     """An owner's word that logs far ahead of this machine's clock are right; without it they take no events."""
     access_log: Literal["all", "faults", "none"] = "all"

@@ -62,7 +62,8 @@ def replay(
 ) -> Replayed:
     """Fold the entries up to position ``last`` into a fresh file at ``path``, in place of what is there.
 
-    ``start`` is an earlier replay of the same log, to go on from; it stays as it is, and is only a matter of speed.
+    ``start`` is an earlier replay of the same log, to go on from; it stays as it is, and is only a matter of speed. An
+    event that is to be skipped is, also where that was decided after ``last``: the rows are those of a rebuild.
     Raises ``NotFound`` when the source ends before, ``StoreError``, ``OSError``.
     """
     size = source.head().size
@@ -73,7 +74,9 @@ def replay(
         _remove(aside)
         if start is not None:
             copy_database(start, aside)
-        with Runner(Prefix(source, last), SQLiteProjections(aside), projections=projections) as runner:
+        with Runner(
+            Prefix(source, last), SQLiteProjections(aside), projections=projections, decisions=source
+        ) as runner:
             runner.catch_up(progress)
             with runner.store.reading() as reads:
                 found = reads.generations()

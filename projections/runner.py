@@ -57,10 +57,13 @@ class Runner:
         projections: Sequence[Projection] = READ_MODELS,
         batch: int = BATCH,
         cached_rows: int = CACHED_ROWS,
+        decisions: Source | None = None,
     ) -> None:
+        """Fold ``log`` into ``store``. ``decisions`` holds what is to be skipped, where ``log`` is but a part of it."""
         self.store = store
         self.projections = tuple(projections)
         self._log = log
+        self._decisions = log if decisions is None else decisions
         self._batch = batch
         self._cached_rows = cached_rows
         self._kept: dict[tuple[str, int], _Kept] = {}  # used under the store's write transaction
@@ -226,7 +229,7 @@ class Runner:
             before, count, fault = part.generation, len(entries.read), None
             if id(part) in failed or not poison.put(writes, part):
                 fresh = partial(_fresh, writes, before)
-                skipped = partial(skipping.skipped, self._log, part.projection)
+                skipped = partial(skipping.skipped, self._decisions, part.projection)
                 count, fault = poison.settle(writes, part, entries.read, fresh, skipped)
             if count:
                 part.generation = before._replace(position=before.position + count, leaf=entries.leaf(count))

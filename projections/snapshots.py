@@ -23,6 +23,8 @@ from projections.entries import Source
 from projections.models import READ_MODELS
 from projections.projection import Projection
 from projections.replay import replay
+from projections.runner import Progress
+from projections.skipping import skipped
 from projections.store.protocol import Generation, Reads
 from projections.store.sqlite import SQLiteProjections
 
@@ -30,6 +32,8 @@ FOLDER: Final = "replays"
 """Name of the folder in a ledger's folder."""
 KEPT: Final = 8
 """Replays that are kept; the one that was asked for longest ago goes first."""
+_ATTEMPTS: Final = 5
+"""How often a replay is made that others delete before it is read."""
 _NAME: Final = re.compile(r"(\d{1,16})\.db")
 
 
@@ -51,12 +55,21 @@ class Snapshots:
 
         Raises ``NotFound`` when the log ends before, ``StoreError``, ``OSError``.
         """
+        for _ in range(_ATTEMPTS):
+            with self.kept(position) as reads:
+                if reads is not None:
+                    yield reads
+                    return
+            self.make(position)
+        raise StoreError(f"the replay in {self._file(position)} goes away as soon as it is made")
+
+    @contextmanager
+    def kept(self, position: int) -> Iterator[Reads | None]:
+        """The state after the entry at ``position`` if it is here, else None. Raises ``StoreError``."""
         store = self._open(position)
-        while store is None:
-            with self._making:
-                store = self._open(position)  # another thread may have made it meanwhile
-                if store is None:
-                    self._make(position)
+        if store is None:
+            yield None
+            return
         with suppress(OSError):  # deleted by another process; what is open stays readable
             os.utime(self._file(position))
         try:
@@ -65,7 +78,19 @@ class Snapshots:
         finally:
             store.close()
 
-    def _make(self, position: int) -> None:
+    def make(self, position: int, progress: Progress | None = None) -> None:
+        """Replay the state after the entry at ``position``, unless it is here; waits for another that is being made.
+
+        Raises as ``at`` does, and whatever ``progress`` raises to end it; nothing is then left behind.
+        """
+        with self._making:
+            store = self._open(position)  # another thread may have made it meanwhile
+            if store is None:
+                self._make(position, progress)
+            else:
+                store.close()
+
+    def _make(self, position: int, progress: Progress | None) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         start = None
         for before in sorted((at for at in self._positions() if at < position), reverse=True):
@@ -73,8 +98,9 @@ class Snapshots:
                 store.close()
                 start = self._file(before)
                 break
-        replay(self._source, position, self._file(position), start=start, projections=self._projections)
-        self._make_room(self._file(position))
+        file = self._file(position)
+        replay(self._source, position, file, start=start, projections=self._projections, progress=progress)
+        self._make_room(file)
 
     def _make_room(self, newest: Path) -> None:
         """Delete what was asked for longest ago, beyond the number that is kept."""
@@ -92,6 +118,8 @@ class Snapshots:
     def _open(self, position: int) -> SQLiteProjections | None:
         """The replay up to ``position``, if it is here, of this log and by this code; another is deleted.
 
+        One of whose projections has stopped at an event is kept too, unless that is to be skipped now.
+
         Looked at once it is open: the file may be deleted, and made anew, by others at any time.
         """
         path = self._file(position)
@@ -101,7 +129,7 @@ class Snapshots:
             store = SQLiteProjections(path)
             try:
                 with store.reading() as reads:
-                    found = {one.projection: one for one in reads.generations() if one.state == "live"}
+                    found = {one.projection: one for one in reads.generations()}
             except BaseException:
                 store.close()
                 raise
@@ -117,7 +145,9 @@ class Snapshots:
     def _is_of(self, projection: Projection, generation: Generation | None, position: int) -> bool:
         if generation is None or generation.fingerprint != projection.fingerprint() or generation.position > position:
             return False
-        if generation.position < position and generation.fault is None:
+        if generation.position < position and (
+            generation.fault is None or generation.fault.position in skipped(self._source, projection)
+        ):
             return False
         if generation.position < 0:
             return True

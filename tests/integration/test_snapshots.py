@@ -13,8 +13,11 @@ from ledger.log import Log
 from projections import snapshots
 from projections.models import READ_MODELS, TABLES
 from projections.projection import Projection
+from projections.skipping import skip
 from projections.snapshots import Snapshots
+from projections.store.protocol import Unready
 from tests.support.events import ORIGIN, requested, stage_changed
+from tests.support.projecting import STEPS, projection
 
 TABLE = TABLES["reservations"]
 
@@ -126,3 +129,21 @@ def test_many_threads_may_ask_at_once(log: Log, tmp_path: Path) -> None:
         thread.join(60)
 
     assert wrong == []
+
+
+def test_what_was_skipped_later_is_left_out_of_earlier_moments_too(log: Log, tmp_path: Path) -> None:
+    def fails_at_two(work: Any, event: Any, seal: Any) -> None:
+        if seal.position == 2:
+            raise ValueError("no good")
+
+    tally = projection("reservations", before=fails_at_two)
+    kept = Snapshots(tmp_path / "replays", log, projections=[tally])
+    with kept.at(4) as reads:
+        (stopped,) = reads.generations()
+        with pytest.raises(Unready):
+            reads.rows(STEPS)
+    assert (stopped.position, stopped.fault and stopped.fault.position) == (1, 2)
+
+    skip(log, tally, [stopped], 2, "known-fault", "local")  # at position 5
+    with kept.at(4) as reads:
+        assert [row[0] for row in reads.rows(STEPS)] == [1, 3, 4]

@@ -100,7 +100,8 @@ def test_who_does_not_read_the_whole_log_reads_no_rows(filled: Service, role):
         "reservations?after=nonsense",
         "reservations?after=",
         "reservations?min_position=-1",
-        "reservations?at=3",
+        "reservations?at=yesterday",
+        "reservations?at=-1",
     ],
 )
 def test_a_query_of_another_form_is_refused_by_its_parameter(filled: Service, query):

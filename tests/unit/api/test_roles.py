@@ -28,6 +28,8 @@ TABLE = {
     "POST /v1/ledgers/{ledger}/members/M-1/erasure": (200, 403, 403, 403, 403),
     "GET /v1/ledgers/{ledger}/read-models/reservations?min_position=2": (200, 200, 403, 200, 403),
     "GET /v1/ledgers/{ledger}/read-models/reservations?min_position=2&disclose=true": (200, 200, 403, 403, 403),
+    "GET /v1/ledgers/{ledger}/read-models/reservations?at=2": (200, 200, 403, 200, 403),
+    "GET /v1/ledgers/{ledger}/read-models/reservations?at=2&disclose=true": (200, 200, 403, 403, 403),
     "GET /v1/ledgers/{ledger}/projections": (200, 200, 200, 200, 403),
     "GET /healthz": (200, 200, 200, 200, 200),
     "GET /readyz": (200, 200, 200, 200, 200),
