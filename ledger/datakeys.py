@@ -18,6 +18,7 @@ from ledger import privacy
 from ledger.entry import EventBody, decode
 from ledger.errors import KeyFileError
 from ledger.keys import Keys
+from ledger.privacy import Opened
 from ledger.store.protocol import Reads, Row, WrappedKey
 
 CACHED_KEYS = 50_000
@@ -106,6 +107,14 @@ class DataKeys:
     def disclose(self, reads: Reads, rows: Sequence[Row], held: Mapping[int, AESGCM] = _NONE) -> list[dict[str, Any]]:
         """The private values of each row by name, as far as they still open; those gone are left out.
 
+        Raises as ``opened`` does.
+        """
+        found = self.opened(reads, rows, held)
+        return [{name: one.value for name, one in of_row.items()} for of_row in found]
+
+    def opened(self, reads: Reads, rows: Sequence[Row], held: Mapping[int, AESGCM] = _NONE) -> list[dict[str, Opened]]:
+        """The disclosures of each row by name, as far as they still open; those gone are left out.
+
         ``held`` are epoch keys had before the view began, so that none it needs is destroyed meanwhile. Raises
         ``StoreError`` for a disclosure that is damaged or does not match its commitment.
         """
@@ -114,16 +123,16 @@ class DataKeys:
         pairs = {pair_of(body) for row, body in zip(rows, bodies, strict=True) if row.position in sealed}
         keys = self.load(reads, pairs, held)
         return [
-            self._values(body, sealed.get(row.position), keys.get(pair_of(body)))
+            self._opened_of(body, sealed.get(row.position), keys.get(pair_of(body)))
             for row, body in zip(rows, bodies, strict=True)
         ]
 
-    def _values(self, body: EventBody, sealed: bytes | None, key: AESGCM | None) -> dict[str, Any]:
+    def _opened_of(self, body: EventBody, sealed: bytes | None, key: AESGCM | None) -> dict[str, Opened]:
         if sealed is None or key is None:
             return {}
         commitments = body.commitments()
         bound_to = privacy.associated(self._origin, body.source, body.id, sorted(commitments))
-        return privacy.disclosed(commitments, privacy.unseal(key, sealed, bound_to))
+        return privacy.matched(commitments, privacy.unseal(key, sealed, bound_to))
 
 
 def pair_of(body: EventBody) -> Pair:

@@ -1,5 +1,8 @@
 """Destroying private values: those of a member in every stream, or those of one record. Entries and proofs stay.
 
+With a member go the accounts that were merged into theirs, since they are the same person's, and a hold on a member
+reaches those accounts too; a transfer leads to somebody else, so nothing follows it (docs/adr/0012-account-changes.md).
+
 Owns what belongs to a member or a record, which holds forbid that it goes, and the order of effects: survey, make the
 key of the next epoch, then in one transaction check the holds again, append ``member.erased`` or ``record.purged``,
 delete the disclosures and wrapped keys, and turn the epoch; at last settle it, so that whatever other copies still hold
@@ -10,9 +13,8 @@ which repeating the erasure does. Never changes an entry: commitments stay, so h
 from __future__ import annotations
 
 import secrets
-from collections.abc import Container, Iterable
-from hashlib import sha256
-from typing import NamedTuple
+from collections.abc import Container, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -23,7 +25,10 @@ from ledger.entry import EventBody
 from ledger.epochs import Progress, Settled
 from ledger.errors import Conflict, Denied, EventError, Held, NotFound
 from ledger.event import LOCAL, Credential
+from ledger.history import OfStream, accounts_of, heirs_of
+from ledger.joined import ACCOUNT_CHANGED
 from ledger.log import Log, system_clock
+from ledger.merkle import leaf_hash
 from ledger.store.protocol import PAGE, Batch, Reads, Row, Selection, Writes
 
 HOLDS = ("hold.placed", "hold.released")
@@ -72,17 +77,31 @@ class Part(Struct):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What an erasure would destroy now, stream by stream, and the holds that forbid it."""
+    """What an erasure would destroy now, stream by stream, and the holds that forbid it.
+
+    ``accounts`` are the members that go along: those that were merged into the one that is erased.
+    """
 
     streams: list[Part]
     holds: list[Hold]
+    accounts: list[str]
+
+
+class ErasedAccount(Struct, frozen=True, kw_only=True):
+    """Proof that the account of a member who was merged into the erased one went along."""
+
+    member: str
+    entry: str
+    position: int
+    leaf_hash: str
+    proof: str
 
 
 class ErasureReceipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Proof that private values were destroyed: the entry that says so, byte for byte, and its proof of inclusion.
 
     ``effective`` once no key is left that opens what other copies may still hold: from ``epoch`` on. ``awaited`` are
-    older epochs whose keys are the operator's to destroy first.
+    older epochs whose keys are the operator's to destroy first; ``accounts`` went along.
     """
 
     member: str | UnsetType = UNSET
@@ -94,12 +113,13 @@ class ErasureReceipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     effective: bool
     epoch: int
     awaited: list[int] = []
+    accounts: list[ErasedAccount] = []
 
 
 def plan(log: Log, target: Target) -> Plan:
     """What destroying the target would take now. Raises ``NotFound`` when the log knows nothing of it."""
     survey = _surveyed(log, target)
-    return Plan(streams=survey.parts(log), holds=survey.covering())
+    return Plan(streams=survey.parts(log), holds=survey.covering(), accounts=survey.accounts)
 
 
 def erase(
@@ -119,7 +139,7 @@ def erase(
         raise Denied(f"only an owner erases, and credential {credential.id} has the role {credential.role}")
     survey = _surveyed(log, target)
     position = survey.last_erased
-    if position is None or any(part.disclosures or part.keys for part in survey.parts(log)):
+    if position is None or survey.accounts or any(part.disclosures or part.keys for part in survey.parts(log)):
         survey.refuse_held()
         position = _append(log, survey, reason, credential)
     return _receipt(log, target, position, log.epochs.settle(progress))
@@ -132,63 +152,87 @@ def _append(log: Log, survey: _Survey, reason: str, credential: Credential) -> i
         def within(writes: Writes, batch: Batch) -> None:
             if writes.head().epoch != epoch - 1:
                 raise Conflict("another process turned the epoch", advice="let all share one key folder")
-            survey.go_on(writes)  # with what was appended since; the store stands still now
+            survey.go_on(writes)  # with what was appended since; the log stands still now
             survey.refuse_held()
             writes.erase(sorted(survey.positions), sorted(survey.pairs))
             batch.head = batch.head._replace(epoch=epoch)
 
-        event = _event(survey, reason)
-        by = Credential(
-            id=credential.id,
-            role=credential.role,
-            actor=credential.actor,
-            actor_role="system",
-            actor_roles=frozenset({"system"}),
-        )
-        (outcome,) = log.submit([event], by, within=within).result()
+        events = _events(survey, reason)
+        outcome = log.submit(events, credential.as_system(), within=within).result()[0]
     if isinstance(outcome, EventError):
         raise outcome
     return outcome.position
 
 
-def _event(survey: _Survey, reason: str) -> bytes:
-    target = survey.target
-    collection = {"collection": survey.collection} if survey.collection is not None else {}
-    return msgspec.json.encode(
-        {
-            "specversion": "1.0",
-            "id": f"erased-{secrets.token_hex(16)}",
-            "source": "urn:continuity-ledger",
-            "type": target.type,
-            "subject": target.stream,
-            "time": moment.recorded(system_clock()),
-            "data": {"reason": reason, **(collection if target.record is not None else {})},
-        }
-    )
+def _events(survey: _Survey, reason: str) -> list[bytes]:
+    """The event that says that the target is gone, and one for each account that goes along, under one correlation."""
+    target, name = survey.target, secrets.token_hex(16)
+    streams = [target.stream, *(f"member:{member}" for member in survey.accounts)]
+    event: dict[str, Any] = {
+        "specversion": "1.0",
+        "source": "urn:continuity-ledger",
+        "type": target.type,
+        "time": moment.recorded(system_clock()),
+        "data": {"reason": reason},
+    }
+    if target.record is not None and survey.collection is not None:
+        event["data"]["collection"] = survey.collection
+    if survey.accounts:
+        event["correlationid"] = f"erasure-{name}"
+    return [
+        msgspec.json.encode(event | {"id": f"erased-{name}{f'-{number}' if number else ''}", "subject": stream})
+        for number, stream in enumerate(streams)
+    ]
 
 
 def _receipt(log: Log, target: Target, position: int, settled: Settled) -> ErasureReceipt:
-    entry = log.row(position).entry
+    row = log.row(position)
     return ErasureReceipt(
         member=UNSET if target.member is None else target.member,
         record=UNSET if target.record is None else target.record,
-        entry=entry.decode(),
+        entry=row.entry.decode(),
         position=position,
-        leaf_hash=sha256(b"\x00" + entry).hexdigest(),
+        leaf_hash=leaf_hash(row.entry).hex(),
         proof=log.prove(position).decode(),
         effective=settled.effective,
         epoch=settled.epoch,
         awaited=settled.awaited,
+        accounts=[
+            ErasedAccount(
+                member=other.content().event.stream.partition(":")[2],
+                entry=other.entry.decode(),
+                position=other.position,
+                leaf_hash=leaf_hash(other.entry).hex(),
+                proof=log.prove(other.position).decode(),
+            )
+            for other in _beside(log, row)
+        ],
     )
+
+
+def _beside(log: Log, row: Row) -> Iterator[Row]:
+    """The erasures that were recorded together with one: they follow it, under its correlation."""
+    correlation = row.content().event.correlation
+    for other in log.scan(Selection(first=row.position + 1)) if correlation else ():
+        if other.content().event.correlation != correlation:
+            return
+        yield other
 
 
 def _surveyed(log: Log, target: Target) -> _Survey:
     """A survey of the log as it stands, in short reads. Raises ``NotFound``."""
-    survey = _Survey(target)
     size = log.head().size
+
+    def rows(stream: str) -> Iterator[Row]:
+        return log.scan(Selection(last=size - 1, stream=stream))
+
+    merged = [] if target.member is None else accounts_of(target.member, rows)[1:]
+    survey = _Survey(target, [account.member for account in merged if account.ended is None])
     for kind in HOLDS:
         survey.add_holds(log.scan(Selection(last=size - 1, type=kind)))
-    survey.add(log.scan(target.selection._replace(last=size - 1)))
+    for selection in survey.selections:
+        survey.add(log.scan(selection._replace(last=size - 1)))
+    survey.add_heirs(rows)
     survey.size = size
     if not survey.streams:
         raise NotFound(f"the log knows nothing of {target}")
@@ -198,8 +242,10 @@ def _surveyed(log: Log, target: Target) -> _Survey:
 class _Survey:
     """What belongs to a target, and the holds that stand, as of a size of the log."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, accounts: list[str]) -> None:
         self.target = target
+        self.accounts = accounts
+        """The members whose accounts were merged into the target's, and go along."""
         self.size = 0
         self.positions: list[int] = []
         self.pairs: set[Pair] = set()
@@ -207,15 +253,29 @@ class _Survey:
         self.collection: str | None = None
         self.last_erased: int | None = None
         self._members: set[str] = set()
+        self._heirs: set[str] = set()
         self._collections: set[str] = set()
         self._holds: dict[int, tuple[str, Hold | None]] = {}  # by position, since they come type by type
 
+    @property
+    def selections(self) -> list[Selection]:
+        """The entries that belong to the target, and to the accounts that go along."""
+        return [self.target.selection, *(Selection(member=member) for member in self.accounts)]
+
     def go_on(self, reads: Reads) -> None:
-        """Take in what was appended since the size of the survey."""
+        """Take in what was appended since the size of the survey. Raises ``Conflict`` if accounts changed since."""
+        if reads.rows(Selection(self.size, type=ACCOUNT_CHANGED), 1):
+            raise Conflict("an account was changed meanwhile", advice="repeat it")
         for kind in HOLDS:
             self.add_holds(_all(reads, Selection(self.size, type=kind)))
-        self.add(_all(reads, self.target.selection._replace(first=self.size)))
+        for selection in self.selections:
+            self.add(_all(reads, selection._replace(first=self.size)))
         self.size = reads.head().size
+
+    def add_heirs(self, rows: OfStream) -> None:
+        """Take in the members into which those of the target were merged: holds on them reach it."""
+        for member in self._members:
+            self._heirs.update(heirs_of(member, rows))
 
     def add(self, rows: Iterable[Row]) -> None:
         """Take in entries that belong to the target."""
@@ -247,7 +307,7 @@ class _Survey:
 
     def _covers(self, hold: Hold) -> bool:
         covered: dict[str, Container[str | None]] = {
-            "member": self._members,
+            "member": self._members | self._heirs,
             "stream": self.streams,
             "collection": self._collections,
         }

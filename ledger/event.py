@@ -83,6 +83,10 @@ class Credential(Struct, frozen=True, kw_only=True):
     actor_role: str
     actor_roles: frozenset[str] = frozenset({"client", "staff", "service"})
 
+    def as_system(self) -> Credential:
+        """The same credential, for what the ledger itself writes because it was asked to by it."""
+        return msgspec.structs.replace(self, actor_role="system", actor_roles=frozenset({"system"}))
+
 
 LOCAL = Credential(
     id="local",

@@ -23,6 +23,7 @@ from ledger.entry import LEDGER_STREAM, NO_PREVIOUS
 from ledger.errors import EventError, IdConflict, LifecycleRefused, VersionConflict
 from ledger.event import Prepared, difference
 from ledger.heads import Heads, StreamHead
+from ledger.joined import check_joined
 from ledger.store.protocol import Batch, Head, NewRow, Selection, Writes
 
 
@@ -124,6 +125,7 @@ class Flush:
         Raises the ``EventError`` of the first that is refused, with its index, and then leaves no trace. This is the
         one loop that every event passes under the head's lock.
         """
+        check_joined(events, self._known)
         rows, leaves, start, prev = self.batch.rows, self.leaves, len(self.batch.rows), self._prev
         position, known, recorded = self._base + start, self._known, self._recorded
         streams, members = self._heads.streams, self._heads.members

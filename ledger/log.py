@@ -309,6 +309,13 @@ class Log:
         with self._store.reading() as reads:
             return self._data_keys.disclose(reads, rows, held)
 
+    def disclosures(self, rows: Sequence[Row]) -> list[dict[str, bytes]]:
+        """The disclosures of each row by name, as they are handed on, as far as they still open."""
+        held = self._keys.of_epochs.held()
+        with self._store.reading() as reads:
+            opened = self._data_keys.opened(reads, rows, held)
+        return [{name: one.disclosure for name, one in of_row.items()} for of_row in opened]
+
     def bound(self, text: str, *, end: bool) -> int:
         """The position that an inclusive bound given by a person means: digits are a position, else it is a time.
 
@@ -363,9 +370,13 @@ class Log:
         current, note = self.checkpoint()
         if not 0 <= position < current.size:
             raise NotFound(f"there is no entry at position {position}; the log holds {current.size:,}")
-        with self._store.reading() as reads:
-            hashes = tiles.inclusion_proof(reads.tile, position, current.size)
+        hashes = self.inclusion(position, current.size)
         return proof.format_proof(proof.Proof(position, tuple(hashes), note, None))
+
+    def inclusion(self, position: int, size: int) -> list[bytes]:
+        """The inclusion proof of a position in the tree of a size, which holds both."""
+        with self._store.reading() as reads:
+            return tiles.inclusion_proof(reads.tile, position, size)
 
     def consistency(self, old: int, new: int) -> list[bytes]:
         """The consistency proof between two sizes. Raises ``ProofError`` unless 1 <= old <= new <= the log's size."""

@@ -11,7 +11,7 @@ import binascii
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -37,6 +37,13 @@ class Committed(Struct, frozen=True, gc=False):
     name: str
     commitment: str
     disclosure: bytes
+
+
+class Opened(NamedTuple):
+    """A disclosure as it is handed on, and the value in it."""
+
+    disclosure: bytes
+    value: Any
 
 
 def _base64url(data: bytes) -> bytes:
@@ -128,15 +135,20 @@ def key_binding(origin: str, member: str, stream: str, epoch: int) -> bytes:
     return _encode([origin, member, stream, epoch])
 
 
-def disclosed(commitments: Mapping[str, str], disclosures: Sequence[bytes]) -> dict[str, Any]:
-    """The values by name of those disclosures that match the entry's commitments; others are a fault.
+def matched(commitments: Mapping[str, str], disclosures: Sequence[bytes]) -> dict[str, Opened]:
+    """The disclosures by name, each covered by the entry's commitments; another is a fault.
 
     Raises ``StoreError`` for a disclosure that no commitment of the entry covers.
     """
-    values: dict[str, Any] = {}
+    found: dict[str, Opened] = {}
     for disclosure in disclosures:
         name, value = open_disclosure(disclosure)
         if commitments.get(name) != commitment_of(disclosure):
             raise StoreError(f"a stored disclosure of {name!r} does not match its commitment")
-        values[name] = value
-    return values
+        found[name] = Opened(disclosure, value)
+    return found
+
+
+def disclosed(commitments: Mapping[str, str], disclosures: Sequence[bytes]) -> dict[str, Any]:
+    """The values by name of those disclosures that match the entry's commitments. Raises as ``matched`` does."""
+    return {name: one.value for name, one in matched(commitments, disclosures).items()}

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 from msgspec import Struct
 
 from ledger import catalog
+from ledger.annex import Redaction
 from ledger.errors import NotFound
 
 SECRET: Final = "secret"  # noqa: S105 - the name of a rule
@@ -58,6 +59,11 @@ class Policy(Struct, frozen=True, kw_only=True):
         rule = next((rule for rule in self.rules if rule.matches(event_type, field)), _REST_RULE)
         return rule if rule.action == "withhold" else None
 
+    def statement(self) -> Redaction:
+        """What goes with what this policy gives out: its name, and what each rule that withholds is for."""
+        withholding = [_SECRET_RULE, *(rule for rule in self.rules if rule.action == "withhold"), _REST_RULE]
+        return Redaction(self.name, {rule.name: rule.why for rule in withholding} | {GONE: _GONE_WHY})
+
 
 class Redacted(NamedTuple):
     """What is shown of an event's private values, and the rule that withheld each of the others, by name."""
@@ -68,6 +74,8 @@ class Redacted(NamedTuple):
 
 _SECRET_RULE: Final = Rule(name=SECRET, action="withhold", why="tokens and the like are of use to a thief alone")
 _REST_RULE: Final = Rule(name=REST, action="withhold", why="no rule of the policy discloses it")
+
+_GONE_WHY: Final = "the value was erased or purged"
 
 _INTERNAL: Final = Rule(
     name="internal-remarks",

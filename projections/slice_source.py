@@ -1,7 +1,8 @@
 """A slice as a source of entries to replay.
 
-Owns the verification of the file before anything is taken from it, and an index of where its entries stand. Holds the
-file open, and no entry in memory. Only a slice from position 0 on can be folded: state has no other beginning.
+Owns the verification of the file before anything is taken from it, and an index of where its entries stand. Takes the
+entries and never a disclosure that goes with them: what was erased since stays so. Holds the file open, and no entry in
+memory. Only a slice from position 0 on can be folded: state has no other beginning.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final, Self
 from ledger.errors import VerificationError
 from ledger.merkle import leaf_hash
 from ledger.note import VerifierKey
-from ledger.slice import Proven, read_entries, read_header, verify_slice
+from ledger.slice import Proven, read_header, read_records, verify_slice
 from ledger.store.protocol import PAGE, Head, Row, Selection
 
 _EVERY: Final = 256
@@ -39,11 +40,11 @@ class SliceSource:
             self._places: list[int] = []
             self._last = b""
             at = self._file.tell()
-            for position, entry in enumerate(read_entries(self._file, self._header)):
+            for position, (record, _) in enumerate(read_records(self._file, self._header)):
                 if position % _EVERY == 0:
                     self._places.append(at)
-                at += 2 + len(entry)
-                self._last = entry
+                at = self._file.tell()
+                self._last = record.entry
         except BaseException:
             self._file.close()
             raise
@@ -73,9 +74,9 @@ class SliceSource:
             return
         start = first // _EVERY * _EVERY
         self._file.seek(self._places[start // _EVERY])
-        entries = read_entries(self._file, self._header._replace(first=start))
-        for position, entry in islice(enumerate(entries, start), first - start, end - start):
-            yield Row(position, entry)
+        records = read_records(self._file, self._header._replace(first=start))
+        for position, (record, _) in islice(enumerate(records, start), first - start, end - start):
+            yield Row(position, record.entry)
 
 
 def _matches(row: Row, selection: Selection) -> bool:

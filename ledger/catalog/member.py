@@ -59,7 +59,8 @@ class AccountChanged(EventData, frozen=True, kw_only=True):
 
     A transfer or merge is one event on each of the two members, in one atomic batch, joined by correlation. The account
     that ends is on the side ``given``, which is also what a missing ``side`` means; the one that takes over is on the
-    side ``received`` and lives on.
+    side ``received`` and lives on. Merged means the same person, transferred somebody else. One side without the other
+    is refused, unless it is forced.
     """
 
     change: Literal["transferred", "merged", "closed"]

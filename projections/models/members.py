@@ -1,7 +1,8 @@
 """The read model ``members``: each member that events of their own stream tell of.
 
-Owns two tables: ``members``, a row each; ``member_fields``, how many members were recorded with each private field. A
-member who is known by other streams only has no row. Who a member is stands nowhere in them: the private fields are
+Owns three tables: ``members``, a row each; ``account_changes``, each side of a transfer, a merge or a closure;
+``member_fields``, how many members were recorded with each private field. A member who is known by other streams only
+has no row. Who a member is stands nowhere in them: the private fields are
 noted as commitments, which stay when the member is erased, while what they stood for is gone for everybody. Never reads
 or writes a store.
 """
@@ -44,6 +45,22 @@ class Member(StreamRow):
     ] = None
 
 
+class AccountChange(Row):
+    """One side of a change of accounts: a transfer or a merge has two, under one correlation."""
+
+    stream: Annotated[str, Meta(description="the member's stream")]
+    version: Annotated[int, Meta(description="the version of the stream that the change made")]
+    position: Annotated[int, Meta(description="the position of its entry")]
+    change: Annotated[str, Meta(description="transferred, merged or closed")]
+    side: Annotated[str, Meta(description="given where this account ended by it, received where it took over")]
+    counterpart: Annotated[str | None, Meta(description="the other member; of a closure there is none")]
+    correlation: Annotated[str | None, Meta(description="what both sides are joined by")]
+    reason: Annotated[str, Meta(description="why, as a code")]
+    time: Annotated[str, Meta(description="when it happened, as the event says")]
+    forced: Annotated[str | None, Meta(description="the reason code of a forced change, which may stand alone")]
+    private: Annotated[Commitments | None, Meta(description="the private fields of the event: `notes`")]
+
+
 class Field(Row):
     """How complete what is known of members is, in one field."""
 
@@ -58,8 +75,15 @@ MEMBERS: Final = Table(
     by_stream=True,
     indexes=(("status",), ("membership",)),
 )
+CHANGES: Final = Table(
+    "account_changes",
+    AccountChange,
+    "Each side of a transfer, a merge or a closure, in their order.",
+    key_length=2,
+    indexes=(("counterpart",), ("correlation",)),
+)
 FIELDS: Final = Table("member_fields", Field, "How many members were ever recorded with each private field.")
-PROJECTION: Final = Projection("members", version=1, tables=(MEMBERS, FIELDS))
+PROJECTION: Final = Projection("members", version=2, tables=(MEMBERS, CHANGES, FIELDS))
 
 
 def _moved(work: Work, event: Event, seal: Seal) -> Member:
@@ -102,6 +126,22 @@ def _account_changed(work: Work, event: Event, seal: Seal) -> None:
     row.side = data.get("side", "given")
     row.counterpart = data.get("counterpart")
     row.change_reason = data["reason"]
+    work.add(
+        CHANGES,
+        AccountChange(
+            stream=event.stream,
+            version=seal.version,
+            position=seal.position,
+            change=data["change"],
+            side=row.side,
+            counterpart=row.counterpart,
+            correlation=event.correlation or None,
+            reason=data["reason"],
+            time=event.time,
+            forced=event.forced or None,
+            private=committed(None, event, seal),
+        ),
+    )
 
 
 @PROJECTION.on("member.erased")

@@ -24,6 +24,7 @@ def test_a_dry_run_shows_what_goes_and_changes_nothing(week):
             {"stream": "reservation:R-2102", "disclosures": 1, "keys": 1},
         ],
         "holds": [],
+        "accounts": [],
     }
     assert b"member:M-1002: 2 entries with private values" in week("erase", "M-1002", "--reason", "r", "--dry-run").out
     assert week("checkpoint").out == before

@@ -16,7 +16,16 @@ continuity init studio --origin localhost/studio > init.txt
 grep -o 'localhost/studio+.*' init.txt > studio.vkey
 continuity append examples/studio-week.ndjson 2>/dev/null
 """
-HOW_TO = ("audit", "check-a-proof", "erase", "look-back", "post-events", "projections", "witnesses")
+HOW_TO = (
+    "audit",
+    "check-a-proof",
+    "erase",
+    "look-back",
+    "post-events",
+    "projections",
+    "share-a-history",
+    "witnesses",
+)
 FOR_SERVERS = ("postgresql", "scale-out")
 """Pages about servers of the reader's own."""
 FOR_BUILDERS = ("test-faults",)

@@ -86,3 +86,19 @@ class Place(NamedTuple):
 def new_log(data: Path, name: str = "studio", **options: Any) -> Log:
     """A new ledger under ``data``, opened; its entry 0 is ``ledger.created``."""
     return Log.create(data, name, ORIGIN, **options).log
+
+
+def account_changed(
+    change: str, giver: str, receiver: str, correlation: str | None = "c-1", **attributes: Any
+) -> list[bytes]:
+    """A transfer or a merge, told from both sides."""
+    return [
+        cloud(
+            "member.account_changed",
+            f"member:{own}",
+            {"change": change, "counterpart": other, "side": side, "reason": "asked"},
+            correlationid=correlation,
+            **attributes,
+        )
+        for own, other, side in ((giver, receiver, "given"), (receiver, giver, "received"))
+    ]

@@ -58,7 +58,7 @@ DOCUMENTS: dict[str, str] = {
     "attest": "entry, position, projections",
     "check-state": "ok, position, projections, left_out, entries_per_second, first_fault",
     "slice": "file, first, entries, bytes",
-    "check-slice": "ok, origin, first, entries, size, root",
+    "check-slice": "ok, origin, first, entries, size, root, redaction",
     "version": "version, format, python",
 }
 """The fields of each verb's JSON document, in their order."""
@@ -71,6 +71,9 @@ _DETAILS = {
     "projections": "A generation each: name, version, generation, position, lag, state, fault.",
     "rollback-projections": "As those of projections.",
     "rebuild": "As those of projections, as they are then.",
+    "slice": "With `--member`: file, member, accounts, entries, position, bytes.",
+    "check-slice": "Of a history: ok, origin, member, accounts, recorded, size, root, redaction. The redaction is null, or "
+    "has policy, disclosed, withheld (how many by each rule) and rules (why).",
     "show": "Then status and stage where there are any, the fields, and `withheld`: private values that are gone.",
 }
 

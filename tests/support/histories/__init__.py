@@ -117,10 +117,12 @@ def fill(log: Log, events: Sequence[bytes], clock: Clock | None = None, batch: i
 
 
 def batches(events: Sequence[bytes], batch: int) -> Iterator[list[bytes]]:
-    """The events in batches of at most that many, each purge at the head of one."""
+    """The events in batches of about that many: each purge at the head of one, both sides of a transfer in one."""
     part: list[bytes] = []
     for event in events:
-        if len(part) == batch or (part and b".purged" in event and orjson.loads(event)["type"] in PURGES):
+        if (len(part) >= batch and b'"side":"received"' not in event) or (
+            part and b".purged" in event and orjson.loads(event)["type"] in PURGES
+        ):
             yield part
             part = []
         part.append(event)

@@ -158,6 +158,23 @@ def members(facts):
         yield row
 
 
+def account_changes(facts):
+    for fact in only(facts, "member.account_changed"):
+        yield {
+            "stream": fact.stream,
+            "version": fact.version,
+            "position": fact.position,
+            "change": fact.data["change"],
+            "side": fact.data.get("side", "given"),
+            "counterpart": fact.data.get("counterpart"),
+            "correlation": fact.correlation,
+            "reason": fact.data["reason"],
+            "time": fact.time,
+            "forced": fact.forced,
+            "private": commitments([fact]),
+        }
+
+
 def member_fields(facts):
     known = {(fact.stream, name) for fact in facts if fact.kind == "member" for name in fact.private}
     for name in {name for _, name in known}:
@@ -300,6 +317,7 @@ TABLES = (
     stage_history,
     fairness_evidence,
     members,
+    account_changes,
     member_fields,
     accounts,
     account_terms,

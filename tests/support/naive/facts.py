@@ -27,6 +27,7 @@ class Fact(NamedTuple):
     actor: str
     role: str
     forced: str | None
+    correlation: str | None
     before: dict[str, Any]
     after: dict[str, Any]
 
@@ -72,6 +73,7 @@ def facts_of(entries):
                 event["actor"]["id"],
                 event["actor"]["role"],
                 event.get("forced"),
+                event.get("correlation"),
                 {} if before is None else lifecycle.describe(kind, before),
                 lifecycle.describe(kind, after),
             )

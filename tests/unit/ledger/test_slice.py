@@ -13,6 +13,7 @@ from ledger.checkpoint import sign_checkpoint
 from ledger.cosignature import Checkpoint
 from ledger.entry import NO_PREVIOUS
 from ledger.errors import LedgerError, ProofError, UnknownKey, VerificationError
+from ledger.handout import Record
 from ledger.merkle import Frontier, aligned_subtrees, leaf_hash, root_of
 from ledger.note import Ed25519Signer
 
@@ -47,7 +48,7 @@ def made(first: int, end: int, size: int, entries: list[bytes] | None = None) ->
     slices.write_slice(
         file,
         slices.Header(first, end, hashes(0, first), hashes(end, size), note),
-        ENTRIES[first:end] if entries is None else entries,
+        map(Record, ENTRIES[first:end] if entries is None else entries),
     )
     return file.getvalue()
 
@@ -65,9 +66,10 @@ def test_any_slice_of_a_log_is_proven_and_gives_its_entries_back(place: tuple[in
     assert (proven.first, proven.end, proven.checkpoint.size) == place
     file = io.BytesIO(data)
     header = slices.read_header(file)
-    assert list(slices.read_entries(file, header)) == ENTRIES[place[0] : place[1]]
+    records = [record for record, _ in slices.read_records(file, header)]
+    assert [record.entry for record in records] == ENTRIES[place[0] : place[1]]
     again = io.BytesIO()
-    slices.write_slice(again, header, ENTRIES[place[0] : place[1]])
+    slices.write_slice(again, header, records)
     assert again.getvalue() == data
 
 

@@ -82,8 +82,10 @@ def _show_plan(settings: Settings, plan: Plan) -> None:
     if plan.holds:
         settings.outcome = ExitCode.CONFLICT
     if settings.json:
-        output.write_json({"streams": plan.streams, "holds": plan.holds})
+        output.write_json({"streams": plan.streams, "holds": plan.holds, "accounts": plan.accounts})
         return
+    for account in plan.accounts:
+        output.write_line(f"{account} goes along: its account was merged into this one")
     for part in plan.streams:
         output.write_line(f"{part.stream}: {part.disclosures} entries with private values, {part.keys} keys")
     for hold in plan.holds:
@@ -94,6 +96,8 @@ def _show_plan(settings: Settings, plan: Plan) -> None:
 def _tell_plan(plan: Plan) -> None:
     entries, keys = sum(part.disclosures for part in plan.streams), sum(part.keys for part in plan.streams)
     output.say(f"{entries:,} entries with private values and {keys:,} keys, in {len(plan.streams):,} streams")
+    if plan.accounts:
+        output.say(f"with the accounts that were merged into this one: {', '.join(plan.accounts)}")
 
 
 def _show_receipt(settings: Settings, receipt: ErasureReceipt) -> None:
@@ -103,5 +107,7 @@ def _show_receipt(settings: Settings, receipt: ErasureReceipt) -> None:
     when = "effective" if receipt.effective else "not effective yet"
     output.write_line(f"erased by the entry at position {receipt.position}, {when}, epoch {receipt.epoch}")
     output.write_line(f"leaf hash {receipt.leaf_hash}")
+    for account in receipt.accounts:
+        output.write_line(f"with it {account.member}, at position {account.position}, leaf hash {account.leaf_hash}")
     for epoch in receipt.awaited:
         output.say(f"the key of epoch {epoch} is yours to destroy, where you keep it; then repeat this")
