@@ -72,8 +72,8 @@ _DETAILS = {
     "rollback-projections": "As those of projections.",
     "rebuild": "As those of projections, as they are then.",
     "slice": "With `--member`: file, member, accounts, entries, position, bytes.",
-    "check-slice": "Of a history: ok, origin, member, accounts, recorded, size, root, redaction. The redaction is null, or "
-    "has policy, disclosed, withheld (how many by each rule) and rules (why).",
+    "check-slice": "Of a history: ok, origin, member, accounts, recorded, size, root, redaction. The redaction is "
+    "null or has policy, disclosed, withheld (how many by each rule) and rules (why).",
     "show": "Then status and stage where there are any, the fields, and `withheld`: private values that are gone.",
 }
 
