@@ -85,6 +85,7 @@ def test_listening_beyond_this_machine_is_warned_of(
     result = studio("serve", "--host", host, "--port", "9000")
     assert (result.code, result.out, "without TLS" in result.err) == (0, b"", warned)
     assert (asked[0]["host"], asked[0]["port"]) == (host, 9000)
+    assert asked[0]["http"] == "api.connections:Connection", "which bounds what anybody may send"
 
 
 def test_a_folder_without_a_ledger_is_warned_of(

@@ -15,6 +15,7 @@ from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
 
 APPLICATION = "api.app:create_app"
+CONNECTION = "api.connections:Connection"
 """Named, not imported: the tools stand below the service, and this verb only starts it."""
 MOST_CONNECTIONS = 1_000
 """Connections and requests at once; more are answered with 503, since each may hold a body in memory."""
@@ -42,6 +43,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
         uvicorn.run(
             APPLICATION,
             factory=True,
+            http=CONNECTION,
             host=host,
             port=port,
             server_header=False,
