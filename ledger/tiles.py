@@ -45,7 +45,7 @@ _INDEX_END = 1 << 63
 
 _PATH = re.compile(
     r"tile/(?P<level>entries|0|[1-9][0-9]?)"
-    r"/(?P<groups>(?:x[0-9]{3}/)*)(?P<last>[0-9]{3})"
+    r"/(?P<groups>(?:x[0-9]{3}/){0,6})(?P<last>[0-9]{3})"
     r"(?:\.p/(?P<width>[1-9][0-9]{0,2}))?"
 )
 
@@ -91,7 +91,7 @@ def parse_path(path: str) -> TileRef:
     """
     match = _PATH.fullmatch(path)
     if match is None:
-        raise InvalidPath(f"not the path of a tile or an entry bundle: {path!r}")
+        raise InvalidPath(f"not the path of a tile or an entry bundle: {path[:100]!r}")
     level = None if match["level"] == "entries" else int(match["level"])
     index = int(match["groups"].replace("x", "").replace("/", "") + match["last"])
     width = TILE_WIDTH if match["width"] is None else int(match["width"])

@@ -117,6 +117,7 @@ def test_paths_read_back_as_what_was_written(level, index, width):
         "tile/Entries/000",
         "tile/entries/000.p/256",
         "tile/0/" + "x999/" * 6 + "999",
+        "tile/0/" + "x999/" * 2_000 + "999",
     ],
 )
 def test_what_is_not_the_one_spelling_of_a_tile_is_refused(path):
