@@ -22,7 +22,7 @@ from api.journal import Journal
 from api.ledgers import Ledgers
 from api.middleware import Surroundings
 from api.past import Past
-from api.problems import NotAllowed
+from api.problems import NotAllowed, NotReached
 from api.reading import READERS
 from api.room import Room, Threads
 from api.routes import Routes, erasure, events, health, projections, proofs, read_models, reservations
@@ -100,7 +100,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     answer = problems.response(error, request.scope[problems.REQUEST_ID])
-    if answer.status_code >= 500 and not isinstance(error, Busy):  # which is no fault, and comes in floods
+    if answer.status_code >= 500 and not isinstance(error, Busy | NotReached):  # no faults, and they come in floods
         journal: Journal = request.app.state.journal
         journal.fault(request.scope[problems.REQUEST_ID], error)
     return answer

@@ -115,13 +115,15 @@ def logged(tmp_path, access_log: str, monkeypatch, *, break_reading: bool = Fals
             raise RuntimeError("Ada Brandt, ada@example.org")
 
         monkeypatch.setattr("api.reading.read_page", fail)
-    with TestClient(create_app(Settings(data=tmp_path, access_log=access_log))) as client:
+    with TestClient(create_app(Settings(data=tmp_path, access_log=access_log, wait_seconds=0))) as client:
         client.post(f"{BASE}/events", content=requested("R-secret"), headers=headers | {"Content-Type": ONE})
         client.get(f"{BASE}/reservations/R-secret?at=1", headers=headers)
         answer = client.get(f"{BASE}/events?member=M-secret", headers=headers)
         assert answer.status_code == (500 if break_reading else 200)
         client.get(f"{BASE}/events", headers={"Authorization": "Bearer ck_secret_" + "A" * 43})
         client.get("/M-secret")
+        if not break_reading:  # a reader's own matter, and none of the operator's
+            assert client.get(f"{BASE}/events?min_position=99", headers=headers).status_code == 504
     assert b"secret" not in stream.getvalue()
     assert keys["service"].encode() not in stream.getvalue()
     return [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -136,12 +138,13 @@ def test_the_log_tells_of_requests_and_of_no_person(tmp_path, monkeypatch):
         ("GET", "/v1/ledgers/{ledger}/events", 200, "the-service"),
         ("GET", "/v1/ledgers/{ledger}/events", 401, None),
         ("GET", None, 404, None),
+        ("GET", "/v1/ledgers/{ledger}/events", 504, "the-service"),
     ]
     assert all(line["timestamp"].endswith("Z") and line["milliseconds"] >= 0 for line in lines)
 
 
 def test_the_log_may_tell_of_faults_only_or_of_nothing(tmp_path, monkeypatch):
-    assert [line["status"] for line in logged(tmp_path / "a", "faults", monkeypatch)] == [401, 404]
+    assert [line["status"] for line in logged(tmp_path / "a", "faults", monkeypatch)] == [401, 404, 504]
     assert logged(tmp_path / "b", "none", monkeypatch) == []
 
 
