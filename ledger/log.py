@@ -89,6 +89,7 @@ class Log:
         self._signed_size = 0
         self._timer: threading.Timer | None = None
         self._appended = False
+        self._extends = False  # what was signed, as far as it is known
 
     # --- Making and opening ------------------------------------------------------------------------------------------
 
@@ -251,6 +252,7 @@ class Log:
         if len(posted) <= PIECE:
             posted.request()
         self._check_memory()
+        self._appended = True
         answer: Future[list[Outcome]] = Future()
         answer.set_running_or_notify_cancel()  # so that it can't be cancelled: once queued, the events are written
         self._writer.submit(posted).add_done_callback(functools.partial(_pass_on, answer))
@@ -304,13 +306,18 @@ class Log:
         return rows[0]
 
     def disclose(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """The private values of each row, as far as they still open. For those who may see them only."""
+        """The private values of each row, as far as they still open. For those who may see them only.
+
+        Raises ``ForkError`` for a store that was rolled back: what was erased since may stand in it.
+        """
+        self._check_memory()
         held = self._keys.of_epochs.held()
         with self._store.reading() as reads:
             return self._data_keys.disclose(reads, rows, held)
 
     def disclosures(self, rows: Sequence[Row]) -> list[dict[str, bytes]]:
-        """The disclosures of each row by name, as they are handed on, as far as they still open."""
+        """The disclosures of each row by name, as they are handed on, as far as they open. Raises as ``disclose``."""
+        self._check_memory()
         held = self._keys.of_epochs.held()
         with self._store.reading() as reads:
             opened = self._data_keys.opened(reads, rows, held)
@@ -414,13 +421,13 @@ class Log:
             return Checkpoint(self.origin, size, tiles.root_at(reads.tile, size))
 
     def _check_memory(self) -> None:
-        """Before the first append: see that the store extends what was signed. Raises ``ForkError``."""
-        if self._appended:
+        """Before the first append and disclosure: see that the store extends what was signed. Raises ``ForkError``."""
+        if self._extends:
             return
         remembered = self._signer.remembered()
         if remembered is not None:
             check_consistent(remembered[0], self._tree(), self.consistency)
-        self._appended = True
+        self._extends = True
 
     def _sign_when_due(self, head: Head) -> None:
         """Sign soon after a commit, at most once in ``SIGN_SECONDS``; runs on the writer's thread."""
