@@ -310,18 +310,17 @@ class Log:
 
         Raises ``ForkError`` for a store that was rolled back: what was erased since may stand in it.
         """
-        self._check_memory()
-        held = self._keys.of_epochs.held()
-        with self._store.reading() as reads:
-            return self._data_keys.disclose(reads, rows, held)
+        return [{name: one.value for name, one in of_row.items()} for of_row in self._opened(rows)]
 
     def disclosures(self, rows: Sequence[Row]) -> list[dict[str, bytes]]:
-        """The disclosures of each row by name, as they are handed on, as far as they open. Raises as ``disclose``."""
+        """The disclosures of each row by name, to be handed on, as far as they open. Raises as ``disclose``."""
+        return [{name: one.disclosure for name, one in of_row.items()} for of_row in self._opened(rows)]
+
+    def _opened(self, rows: Sequence[Row]) -> list[dict[str, Opened]]:
         self._check_memory()
         held = self._keys.of_epochs.held()
         with self._store.reading() as reads:
-            opened = self._data_keys.opened(reads, rows, held)
-        return [{name: one.disclosure for name, one in of_row.items()} for of_row in opened]
+            return self._data_keys.opened(reads, rows, held)
 
     def bound(self, text: str, *, end: bool) -> int:
         """The position that an inclusive bound given by a person means: digits are a position, else it is a time.
@@ -377,13 +376,9 @@ class Log:
         current, note = self.checkpoint()
         if not 0 <= position < current.size:
             raise NotFound(f"there is no entry at position {position}; the log holds {current.size:,}")
-        hashes = self.inclusion(position, current.size)
-        return proof.format_proof(proof.Proof(position, tuple(hashes), note, None))
-
-    def inclusion(self, position: int, size: int) -> list[bytes]:
-        """The inclusion proof of a position in the tree of a size, which holds both."""
         with self._store.reading() as reads:
-            return tiles.inclusion_proof(reads.tile, position, size)
+            hashes = tiles.inclusion_proof(reads.tile, position, current.size)
+        return proof.format_proof(proof.Proof(position, tuple(hashes), note, None))
 
     def consistency(self, old: int, new: int) -> list[bytes]:
         """The consistency proof between two sizes. Raises ``ProofError`` unless 1 <= old <= new <= the log's size."""

@@ -209,8 +209,9 @@ def _items(
     streams = [_rows(log, account, last) for account in accounts]
     merged = heapq.merge(*streams, key=lambda row: row.position)
     for page in _pages(merged):
-        for row, record in zip(page, _records(log, page, policy), strict=True):
-            yield Item(record, tuple(log.inclusion(row.position, checkpoint.size)))
+        with log.store.reading() as reads:
+            proofs = [tuple(tiles.inclusion_proof(reads.tile, row.position, checkpoint.size)) for row in page]
+        yield from map(Item, _records(log, page, policy), proofs)
 
 
 def contents(file: BinaryIO) -> Iterator[dict[str, Any]]:
