@@ -109,19 +109,20 @@ def partial_width(size: int, level: int) -> int:
     return (size >> TILE_BITS * level) % TILE_WIDTH
 
 
-def tiles_at(size: int) -> Iterator[TileRef]:
-    """All tiles of hashes in a tree of ``size`` leaves, level by level, the partial one of a level last.
+def tiles_at(size: int, beyond: int = 0) -> Iterator[TileRef]:
+    """All tiles of hashes in a tree of ``size`` leaves that the one of ``beyond`` leaves, its beginning, has not.
 
-    The entry bundles have the indexes and widths of the tiles of level 0.
+    They come level by level, the partial one of a level last. The entry bundles have the indexes and widths of the
+    tiles of level 0.
     """
-    level, count = 0, size
+    level, count, before = 0, size, beyond
     while count:
         full, partial = divmod(count, TILE_WIDTH)
-        for index in range(full):
+        for index in range(before // TILE_WIDTH, full):
             yield TileRef(level, index, TILE_WIDTH)
-        if partial:
+        if partial and count != before:
             yield TileRef(level, full, partial)
-        level, count = level + 1, full
+        level, count, before = level + 1, full, before // TILE_WIDTH
 
 
 def format_bundle(entries: Iterable[bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""What every test may use: the profiles of hypothesis, the folder of shared vectors, and PostgreSQL.
+"""What every test may use: the profiles of hypothesis, the folder of shared vectors, PostgreSQL and S3.
 
 Owns nothing of the domain: fixtures of a ledger, a store or a client stand in the conftest.py of their own folder.
 """
@@ -6,11 +6,15 @@ Owns nothing of the domain: fixtures of a ledger, a store or a client stand in t
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.postgres import Server, any_server
+
+if TYPE_CHECKING:
+    from tests.support.s3 import S3Server
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -55,3 +59,12 @@ def database(postgres: Server) -> Iterator[str]:
     """The URL of a database of the test's own, as the administrator."""
     with postgres.database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator["S3Server"]:
+    """An S3 server, started when the first test asks for it."""
+    from tests.support import s3  # the SDK takes its time
+
+    with s3.any_server() as server:
+        yield server

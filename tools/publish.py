@@ -1,64 +1,189 @@
-"""Publishing a log as static files: checkpoint, tiles and, if wanted, entry bundles (c2sp.org/tlog-tiles).
+"""Publishing a log in a vault: checkpoint, tiles and, if wanted, entry bundles (c2sp.org/tlog-tiles).
 
-Owns what is written in which order: tiles first, the checkpoint last and by renaming, so that at any moment, and after
-a crash, the folder holds a checkpoint and all that it needs. Files that are there are not written again; partial tiles
-that a full one replaces are removed after the checkpoint no longer needs them. Never signs.
+Owns what is written in which order: tiles first, the checkpoint once all of them are durable, and only then are the
+partial tiles removed that a full one replaces. So at any moment, and after a crash at any step, the vault holds a
+checkpoint and all that it needs. What is there is not sent again. Never signs, and never asks a witness.
+
+Invariant: a vault follows one history. What it holds already is compared first: another log's, a forked or a longer
+publication is left as it is, and refused.
 """
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import NamedTuple
 
-from ledger.checkpoint import Checkpoint
+from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.errors import Conflict, ForkError, LedgerError, MalformedNote, SignatureError
 from ledger.log import Log
-from ledger.tiles import TILE_WIDTH, TileRef, entries_path, tile_path, tiles_at
-from tools.files import written
+from ledger.note import parse_note
+from ledger.tiles import TILE_WIDTH, InvalidPath, entries_path, parse_path, tile_path, tiles_at
+from tools.vaults.protocol import Kind, Vault
 
-_MODE = 0o644  # meant to be read by everybody
+CHECKPOINT = "checkpoint"
+"""The key of the checkpoint."""
+SIGNED_TEXT = Kind("text/plain; charset=utf-8", "no-cache")
+"""How the checkpoint is to be served: it changes."""
+TILE = Kind("application/octet-stream", "public, max-age=31536000, immutable")
+"""How tiles and bundles are to be served: they never change."""
+SENDERS = 8
+"""Threads that send tiles: a vault far away answers each of them late."""
+_CHUNK = 256
+
+Tick = Callable[[int, int | None], None]
+"""Told how many objects are sent, and of how many."""
+
+
+class Stopped(LedgerError):
+    """The publication was stopped between two objects; what it had sent is not sent again."""
 
 
 class Published(NamedTuple):
-    """What a publication came to: the size that is published now, and how many files were written."""
+    """What a publication came to: the size that is published now, and how many objects were written."""
 
     size: int
     files: int
 
 
-def publish(log: Log, folder: Path, checkpoint: Checkpoint, note: bytes, *, entries: bool) -> Published:
-    """Bring the files in ``folder`` up to ``checkpoint``, whose signed ``note`` is published as it is.
+class Publisher:
+    """Keeps one vault at what a log's checkpoints say. Not for use from several threads at once.
 
-    ``entries``: the entry bundles too, which hold no private value but everything else. Raises ``OSError``,
-    ``NotFound`` when the log is smaller.
+    The first publication, and one after a failure, looks through the whole vault; those that follow only at its
+    checkpoint.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    count = 0
-    for tile in tiles_at(checkpoint.size):
-        count += _write(log, folder, tile_path(tile.level or 0, tile.index, tile.width))
-        if entries and tile.level == 0:
-            count += _write(log, folder, entries_path(tile.index, tile.width))
-    with written(folder / "checkpoint", _MODE) as file:
-        file.write(note)
-    for tile in tiles_at(checkpoint.size):
-        _remove_partials(folder, tile)
-    return Published(checkpoint.size, count + 1)
 
+    def __init__(self, log: Log, vault: Vault, *, entries: bool, stopping: Callable[[], bool] = lambda: False) -> None:
+        """``entries``: the entry bundles too, which hold no private value but everything else."""
+        self._log = log
+        self._vault = vault
+        self._entries = entries
+        self._stopping = stopping
+        self._complete: int | None = None  # the size up to which the vault is known to hold everything
 
-def _write(log: Log, folder: Path, path: str) -> int:
-    target = folder / path
-    if target.exists():
+    def publish(self, checkpoint: Checkpoint, note: bytes, tick: Tick = lambda done, total: None) -> Published:
+        """Bring the vault up to ``checkpoint``, whose signed ``note`` is published as it is.
+
+        A vault that is ahead, at a later checkpoint of the same history, is left so. Raises ``Conflict`` for a vault
+        with another log, ``ForkError`` for one with another history or a longer one than the log has,
+        ``VaultError``, ``StoreError``, ``Stopped``.
+        """
+        there = self._vault.get(CHECKPOINT)
+        before = 0 if there is None else self._published(there)
+        if before > checkpoint.size:
+            return Published(before, 0)
+        known, self._complete = self._complete, None  # a failure from here on leaves us knowing nothing
+        wanted: Iterable[str] = self._paths(checkpoint.size, before)
+        obsolete: Iterable[str] = self._replaced(checkpoint.size, before)  # looked up when it is removed
+        if known != before:
+            wanted, obsolete = self._compare(checkpoint.size)
+        sent = self._send(wanted, tick)
+        if there != note:
+            self._vault.put(CHECKPOINT, note, SIGNED_TEXT)
+            sent += 1
+        self._vault.remove(obsolete)
+        self._complete = checkpoint.size
+        return Published(checkpoint.size, sent)
+
+    def _published(self, note: bytes) -> int:
+        """The size of the publication in the vault, which is ours and of this history."""
+        origin = _origin_of(note, self._vault.place)
+        if origin != self._log.origin:
+            raise Conflict(
+                f"{self._vault.place} holds the log {origin}, not {self._log.origin}",
+                advice="publish each log to a place of its own",
+            )
+        try:
+            there = open_checkpoint(note, self._log.verifier_keys)
+        except SignatureError as fault:
+            raise Conflict(
+                f"{self._vault.place} holds a checkpoint that is not this ledger's: {fault}",
+                advice="find out who wrote it; publish to another place, or remove what is there",
+            ) from None
+        size = self._log.head().size
+        if there.size > size:
+            raise ForkError(
+                f"{self._vault.place} holds a publication of {there.size:,} entries, the ledger only {size:,}",
+                advice="the ledger was rolled back or cut, or this is an old copy: restore it, and audit it since then",
+            )
+        if self._log.root(there.size) != there.root:
+            raise ForkError(
+                f"{self._vault.place} holds another history of {there.origin}: at size {there.size:,} the roots differ",
+                advice="keep both checkpoints as evidence, and audit the ledger since the one in the vault",
+            )
+        return there.size
+
+    def _paths(self, size: int, beyond: int = 0) -> Iterator[str]:
+        """What a publication of a size has and one of the size ``beyond`` has not."""
+        for tile in tiles_at(size, beyond):
+            yield tile_path(tile.level or 0, tile.index, tile.width)
+            if self._entries and tile.level == 0:
+                yield entries_path(tile.index, tile.width)
+
+    def _compare(self, size: int) -> tuple[list[str], list[str]]:
+        """Look through the vault: what is missing for a size, and the partial tiles that full ones replace."""
+        there = set(self._vault.list("tile/"))
+        wanted = list(self._paths(size))
+        whole = there.union(wanted)
+        obsolete = [path for path in there if (full := _full_one(path)) is not None and full in whole]
+        return [path for path in wanted if path not in there], obsolete
+
+    def _replaced(self, size: int, before: int) -> Iterator[str]:
+        """The partial tiles of publications up to ``before`` whose full one is there since: at most one a level."""
+        for level, (old, new) in enumerate(_widths(before, size)):
+            if old < new:
+                yield from self._vault.list(f"{tile_path(level, old)}.p/")
+                if self._entries and level == 0:
+                    yield from self._vault.list(f"{entries_path(old)}.p/")
+
+    def _send(self, paths: Iterable[str], tick: Tick) -> int:
+        """Send tiles, in any order, and return once all of them are durable; how many there were."""
+        total = len(paths) if isinstance(paths, list) else None
+        left, sent = iter(paths), 0
+        with ThreadPoolExecutor(SENDERS, "publish") as senders:
+            while chunk := list(islice(left, _CHUNK)):
+                sent += sum(senders.map(self._send_one, chunk))
+                tick(sent, total)
+        return sent
+
+    def _send_one(self, path: str) -> int:
+        if self._stopping():
+            raise Stopped("the publication was stopped")
+        content = self._log.tile(path)
+        if self._vault.add(path, content, TILE):
+            return 1
+        if self._vault.get(path) != content:
+            raise Conflict(
+                f"{self._vault.place} holds something else under {path} than the ledger",
+                advice="find out who wrote it; remove that object, and publish again",
+            )
         return 0
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with written(target, _MODE) as file:
-        file.write(log.tile(path))
-    return 1
 
 
-def _remove_partials(folder: Path, tile: TileRef) -> None:
-    if tile.width == TILE_WIDTH:
-        for path in (tile_path(tile.level or 0, tile.index), entries_path(tile.index)):
-            partials = folder / f"{path}.p"
-            if (path.startswith("tile/entries") and tile.level) or not partials.is_dir():
-                continue
-            shutil.rmtree(partials)
+def _origin_of(note: bytes, place: str) -> str:
+    """The origin that a checkpoint claims, unverified."""
+    try:
+        return Checkpoint.parse(parse_note(note).text).origin
+    except MalformedNote as fault:
+        raise Conflict(
+            f"{place} holds a {CHECKPOINT} that is none: {fault}", advice="publish to an empty place"
+        ) from None
+
+
+def _full_one(path: str) -> str | None:
+    """The full tile or bundle that replaces a partial one; None for a full one, and for what is neither."""
+    try:
+        part = parse_path(path)
+    except InvalidPath:
+        return None
+    if part.width == TILE_WIDTH:
+        return None
+    return entries_path(part.index) if part.level is None else tile_path(part.level, part.index)
+
+
+def _widths(before: int, size: int) -> Iterator[tuple[int, int]]:
+    """By level of tiles: how many full ones there are in the smaller and in the larger tree."""
+    while size:
+        before, size = before // TILE_WIDTH, size // TILE_WIDTH
+        yield before, size

@@ -1,10 +1,11 @@
 """Asking witnesses to cosign a log's checkpoint, and judging what they answer.
 
-Owns the client of the witness protocol: whom to ask, from which size, and which answers count. Remembers the size that
-each witness cosigned last, in a file that may be lost: a witness tells it again (409). Never decides that a checkpoint
-is believed; the trust policy does.
+Owns the client of the witness protocol: whom to ask, from which size, for how long, and which answers count. Remembers
+the size that each witness cosigned last, in a file that may be lost: a witness tells it again (409). Never decides that
+a checkpoint is believed; the trust policy does.
 
-Invariant: a signature counts only once it verified under the key that the policy names for that witness.
+Invariants: a signature counts only once it verified under the key that the policy names for that witness; no witness,
+however slow or false, keeps an answer from coming in time, or costs more than one thread.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -24,17 +26,26 @@ import msgspec
 from ledger import witness
 from ledger.checkpoint import Checkpoint
 from ledger.errors import SignatureError
+from ledger.log import Log
 from ledger.note import Signature, VerifierKey, open_note
 from ledger.private_files import write_private
 from ledger.strict import read_decimal
 from ledger.trust_policy import Party, TrustPolicy
 from ledger.witness import Request
+from tools.files import written
 
 TIMEOUT = 10.0
-"""Seconds that one request to a witness may take."""
+"""Seconds that a witness may be silent."""
+PATIENCE = 15.0
+"""Seconds in which witnesses must have answered; who has not by then counts as unreachable."""
+GRACE = 1.0
+"""Seconds that the rest of them are waited for once the quorum is reached."""
 _MAX_ANSWER = 100_000
 _TRIES = 3
-_MOST_AT_ONCE = 8
+_LOOK_SECONDS = 0.2
+"""Between two looks whether it is time to stop."""
+WITNESSED = "witnessed.checkpoint"
+"""The last checkpoint that reached its quorum, in a ledger's folder."""
 
 Prove = Callable[[int, int], list[bytes]]
 """Gives the consistency proof between two sizes of the log."""
@@ -131,22 +142,74 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Refuse: a cosignature comes from the place that the policy names."""
 
 
-def collect(
-    policy: TrustPolicy, checkpoint: Checkpoint, note: bytes, prove: Prove, sizes: Sizes, ask: Ask = post
-) -> Collected:
-    """Ask every witness of the policy that has a URL to cosign ``note``, which states ``checkpoint``; all at once."""
-    parties = {name: party for name, party in policy.witnesses.items() if party.url}
-    with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
-        asking = [
-            pool.submit(_ask, name, party, checkpoint, note, prove, sizes.of(party.key), ask)
-            for name, party in parties.items()
-        ]
-        asked = [one.result() for one in asking]
-    cosigners = [party.key for party, one in zip(parties.values(), asked, strict=True) if one.signatures]
-    sizes.keep(dict.fromkeys(cosigners, checkpoint.size))
-    signatures = [signature for one in asked for signature in one.signatures]
-    cosigned = witness.with_cosignatures(note, signatures)
-    return Collected(cosigned, [one.answer for one in asked], policy.agreed(cosigners))
+class Witnesses:
+    """The witnesses of a policy, as they are asked again and again for one log."""
+
+    def __init__(
+        self, policy: TrustPolicy, sizes: Sizes, ask: Ask = post, stopping: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Those of the policy that have a URL are asked, until ``stopping`` says so."""
+        self._policy = policy
+        self._sizes = sizes
+        self._ask = ask
+        self._stopping = stopping
+        self._parties = {name: party for name, party in policy.witnesses.items() if party.url}
+        self._busy: set[str] = set()  # names of those that have not answered yet, maybe since an earlier time
+
+    def collect(self, checkpoint: Checkpoint, note: bytes, prove: Prove) -> Collected:
+        """Ask all at once to cosign ``note``, which states ``checkpoint``; returns in ``PATIENCE`` at the latest.
+
+        A witness that still owes an earlier answer is not asked again. Raises what ``prove`` raises.
+        """
+        answers: Queue[tuple[str, _Asked | Exception]] = Queue()
+        asked = [name for name in self._parties if name not in self._busy]
+        for name in asked:
+            self._busy.add(name)
+            Thread(target=self._answer, args=(name, checkpoint, note, prove, answers), daemon=True).start()
+        found = self._gather(len(asked), answers)
+        cosigned = [name for name, one in found.items() if one.signatures]
+        keys = [self._parties[name].key for name in cosigned]
+        self._sizes.keep(dict.fromkeys(keys, checkpoint.size))
+        signatures = [signature for name in cosigned for signature in found[name].signatures]
+        late = Answer("", "unreachable", "it has not answered in time")
+        told = [found[name].answer if name in found else late._replace(name=name) for name in self._parties]
+        return Collected(witness.with_cosignatures(note, signatures), told, self._policy.agreed(keys))
+
+    def _gather(self, count: int, answers: Queue[tuple[str, _Asked | Exception]]) -> dict[str, _Asked]:
+        """The answers that come in time, by name."""
+        until = time.monotonic() + PATIENCE
+        found: dict[str, _Asked] = {}
+        agreed = False
+        while len(found) < count and (left := until - time.monotonic()) > 0 and not self._stopping():
+            try:
+                name, one = answers.get(timeout=min(left, _LOOK_SECONDS))
+            except Empty:
+                continue
+            if isinstance(one, Exception):
+                raise one
+            found[name] = one
+            keys = [self._parties[each].key for each, asked in found.items() if asked.signatures]
+            if not agreed and self._policy.agreed(keys):
+                agreed = True
+                until = min(until, time.monotonic() + GRACE)
+        return found
+
+    def _answer(
+        self,
+        name: str,
+        checkpoint: Checkpoint,
+        note: bytes,
+        prove: Prove,
+        answers: Queue[tuple[str, _Asked | Exception]],
+    ) -> None:
+        """The life of the thread that asks one witness."""
+        party = self._parties[name]
+        try:
+            answers.put((name, _ask(name, party, checkpoint, note, prove, self._sizes.of(party.key), self._ask)))
+        except Exception as error:  # noqa: BLE001 - raised again by whoever collects
+            answers.put((name, error))
+        finally:
+            self._busy.discard(name)
 
 
 def _ask(name: str, party: Party, checkpoint: Checkpoint, note: bytes, prove: Prove, old: int, ask: Ask) -> _Asked:
@@ -164,9 +227,12 @@ def _ask(name: str, party: Party, checkpoint: Checkpoint, note: bytes, prove: Pr
         if status != HTTPStatus.CONFLICT:
             return _Asked(Answer(name, "refused", f"{status}: {body[:200].decode(errors='replace').strip()}"))
         try:
-            old = read_decimal(body.decode("ascii").removesuffix("\n"))
+            told = read_decimal(body.decode("ascii").removesuffix("\n"))
         except ValueError:
             return _Asked(Answer(name, "refused", "it answered 409 without the size it has cosigned"))
+        if told == old:
+            return _Asked(Answer(name, "refused", f"it has cosigned another tree of {old}"))
+        old = told
     return _Asked(Answer(name, "refused", "it is asked for this log by others all the time"))
 
 
@@ -180,3 +246,21 @@ def _counted(name: str, key: VerifierKey, note: bytes, body: bytes) -> _Asked:
     except SignatureError as fault:
         return _Asked(Answer(name, "refused", f"its answer does not verify: {fault}"))
     return _Asked(Answer(name, "cosigned"), tuple(found))
+
+
+def collect(log: Log, folder: Path, witnesses: Witnesses) -> tuple[Checkpoint, Collected]:
+    """Have a log's checkpoint cosigned as it stands; what reaches the quorum is kept in the ledger's folder.
+
+    Raises ``ForkError``, ``StoreError``, ``OSError``.
+    """
+    checkpoint, note = log.checkpoint()
+    collected = witnesses.collect(checkpoint, note, log.consistency)
+    if collected.agreed:
+        with written(folder / WITNESSED) as file:
+            file.write(collected.note)
+    return checkpoint, collected
+
+
+def witnesses_of(policy: TrustPolicy, folder: Path, stopping: Callable[[], bool] = lambda: False) -> Witnesses:
+    """The witnesses of a policy, for the ledger in a folder, where it is remembered what they know."""
+    return Witnesses(policy, Sizes(folder / "witnesses.json"), stopping=stopping)

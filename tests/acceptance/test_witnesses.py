@@ -199,7 +199,7 @@ def test_published_files_prove_the_log_to_anybody_and_follow_it(week: Run, polic
         assert (edge.size, edge.root()) == (checkpoint.size, checkpoint.root)
         assert week("append", stdin=requested(f"R-{size}")).code == 0
     assert week("publish", out, "--entries", "--json").json["files"] == 3
-    assert week("publish", out, "--entries", "--json").json["files"] == 1
+    assert week("publish", out, "--entries", "--json").json["files"] == 0
 
 
 def test_without_a_quorum_nothing_is_published(week: Run, policy: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import click
 
 from ledger import errors
 from ledger.tiles import InvalidPath
+from tools.vaults.protocol import VaultDenied, VaultMissing
 
 
 class ExitCode(IntEnum):
@@ -35,9 +36,9 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.FAILURE: "failed: the disk, the store, a read-only ledger, anything without a number of its own",
     ExitCode.USAGE: "the command line is wrong, or names a file that can't be read",
     ExitCode.INCOMPLETE: "some of the input was rejected, or all of it",
-    ExitCode.NOT_FOUND: "no such ledger, stream, entry or size",
+    ExitCode.NOT_FOUND: "no such ledger, stream, entry, size or bucket",
     ExitCode.CONFLICT: "it exists already, or another process holds it; nothing was changed",
-    ExitCode.DENIED: "a key file or a permission stands in the way",
+    ExitCode.DENIED: "a key file, a credential or a permission stands in the way",
     ExitCode.NOT_VERIFIED: "verification failed: an audit found a fault, or a proof does not prove",
     ExitCode.FORK: "two histories of one ledger: the store is not what was signed before",
     ExitCode.SIGNATURE: "no known key has signed, or a signature or key is false or malformed",
@@ -59,6 +60,8 @@ TABLE: dict[type[BaseException], ExitCode] = {
     errors.VerificationError: ExitCode.NOT_VERIFIED,
     errors.ForkError: ExitCode.FORK,
     errors.SignatureError: ExitCode.SIGNATURE,
+    VaultMissing: ExitCode.NOT_FOUND,
+    VaultDenied: ExitCode.DENIED,
     click.Abort: ExitCode.INTERRUPTED,
     KeyboardInterrupt: ExitCode.INTERRUPTED,
 }

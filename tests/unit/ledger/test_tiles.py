@@ -160,6 +160,12 @@ def test_tiles_and_partial_widths_agree_and_hold_each_hash_once(size):
         assert [ref.width for ref in of_level if ref.width < 256] == [w for w in [partial_width(size, level)] if w]
 
 
+@given(st.integers(0, 200_000), st.integers(0, 200_000))
+def test_the_tiles_beyond_a_smaller_tree_are_those_that_it_has_not(one, other):
+    old, new = sorted((one, other))
+    assert list(tiles_at(new, old)) == [ref for ref in tiles_at(new) if ref not in set(tiles_at(old))]
+
+
 # --- Entry bundles ---------------------------------------------------------------------------------------------------
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import uvicorn
 
-from ledger.checkpoint import Checkpoint
 from ledger.errors import MalformedPolicy
-from ledger.log import Log
 from ledger.trust_policy import TrustPolicy, parse_policy
 from tools.cli import output
 from tools.cli.commands.proofs import FILE, read_file, read_keys
@@ -20,13 +19,11 @@ from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
 from tools.files import written
 from tools.witness import Witness
-from tools.witnessing import Collected, Sizes
+from tools.witnessing import Answer, witnesses_of
 from tools.witnessing import collect as ask_witnesses
 
 APPLICATION = "api.witness:create_app"
 """Named, not imported: the tools stand below the service."""
-WITNESSED = "witnessed.checkpoint"
-"""The last checkpoint that reached its quorum, in a ledger's folder."""
 
 DIR: Any = click.Path(file_okay=False, path_type=Path)
 
@@ -120,8 +117,8 @@ def collect(settings: Settings, policy_file: Path, out: Path | None) -> None:
     """
     policy = read_policy(policy_file)
     with settings.opened() as log:
-        _, collected = collected_for(settings, log, policy)
-    tell(settings, collected)
+        _, collected = ask_witnesses(log, settings.folder, witnesses_of(policy, settings.folder))
+    tell(settings, collected.answers, agreed=collected.agreed)
     if collected.agreed and out is not None:
         with written(out, 0o644) as file:
             file.write(collected.note)
@@ -140,25 +137,14 @@ def read_policy(path: Path) -> TrustPolicy:
         raise MalformedPolicy(error.message) from None
 
 
-def collected_for(settings: Settings, log: Log, policy: TrustPolicy) -> tuple[Checkpoint, Collected]:
-    """Ask the witnesses to cosign the log as it stands; what reaches the quorum is kept in the ledger's folder."""
-    checkpoint, note = log.checkpoint()
-    collected = ask_witnesses(policy, checkpoint, note, log.consistency, Sizes(settings.folder / "witnesses.json"))
-    if collected.agreed:
-        with written(settings.folder / WITNESSED) as file:
-            file.write(collected.note)
-    return checkpoint, collected
-
-
-def tell(settings: Settings, collected: Collected) -> None:
+def tell(settings: Settings, answers: Sequence[Answer], *, agreed: bool) -> None:
     """Tell people who did not cosign, and set the outcome of the verb."""
-    for one in collected.answers:
+    for one in answers:
         if one.outcome != "cosigned" and not settings.json:
             output.say(f"{one.name}: {one.outcome}: {one.detail}")
-    if not collected.agreed:
-        settings.outcome = ExitCode.NOT_VERIFIED
-        if not settings.json:
-            output.say("the quorum is not reached")
+    settings.outcome = ExitCode.OK if agreed else ExitCode.NOT_VERIFIED
+    if not agreed and not settings.json:
+        output.say("the quorum is not reached")
 
 
 def _show_keys(settings: Settings, made: Witness) -> None:

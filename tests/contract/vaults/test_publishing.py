@@ -1,0 +1,231 @@
+"""A log published in every kind of vault: whole at every moment, sent once, and never over another history."""
+
+import shutil
+
+import pytest
+
+from ledger.checkpoint import open_checkpoint
+from ledger.errors import Conflict, ForkError
+from ledger.log import Log
+from ledger.merkle import leaf_hash
+from ledger.tiles import Edge, entries_path, parse_bundle, tile_path, tiles_at
+from tests.support.events import ORIGIN, requested
+from tools.publish import Publisher, Stopped
+from tools.vaults.opening import open_vault
+from tools.vaults.protocol import VaultUnreachable
+
+
+@pytest.fixture
+def log(tmp_path):
+    """An open ledger of 250 entries."""
+    with Log.create(tmp_path / "data", "studio", ORIGIN).log as opened:
+        grow(opened, 250)
+        yield opened
+
+
+def grow(log, size):
+    first = log.head().size
+    log.append([requested(f"R-{number}", id=f"e-{number}") for number in range(first, size)])
+
+
+def published(log, vault, *, entries=False, publisher=None):
+    return (publisher or Publisher(log, vault, entries=entries)).publish(*log.checkpoint())
+
+
+def read_as_a_stranger(vault, keys, *, entries):
+    """The size that the vault publishes, checked from its objects and the keys alone."""
+    checkpoint = open_checkpoint(vault.get("checkpoint"), keys)
+    edge = Edge()
+    for tile in tiles_at(checkpoint.size):
+        hashes = vault.get(tile_path(tile.level, tile.index, tile.width))
+        assert len(hashes) == 32 * tile.width, tile
+        if tile.level == 0:
+            leaves = [hashes[at : at + 32] for at in range(0, len(hashes), 32)]
+            edge.extend(leaves)
+            if entries:
+                bundle = parse_bundle(vault.get(entries_path(tile.index, tile.width)))
+                assert [leaf_hash(entry) for entry in bundle] == leaves
+    assert edge.root() == checkpoint.root
+    for tile in edge.take_dirty():
+        assert vault.get(tile_path(tile.level, tile.index, len(tile.hashes) // 32)) == tile.hashes
+    return checkpoint.size
+
+
+class Failing:
+    """A vault that fails at one of its writes, before or after it was done."""
+
+    def __init__(self, vault, at, *, done):
+        self._vault, self._left, self._done = vault, at, done
+
+    def __getattr__(self, name):
+        method = getattr(self._vault, name)
+        if name not in ("put", "add", "remove"):
+            return method
+
+        def work(*arguments):
+            self._left -= 1
+            if self._left == 0 and not self._done:
+                raise VaultUnreachable("cut")
+            result = method(*arguments)
+            if self._left == 0:
+                raise VaultUnreachable("cut")
+            return result
+
+        return work
+
+
+def test_what_is_published_proves_the_log_and_is_sent_once(log, vault):
+    assert published(log, vault, entries=True) == (250, 2 + 1)
+    assert read_as_a_stranger(vault, log.verifier_keys, entries=True) == 250
+    assert published(log, vault, entries=True) == (250, 0)
+    grow(log, 520)
+    # tile/0: 000, 001, 002.p/8; tile/1: 000.p/2; three bundles; the checkpoint
+    assert published(log, vault, entries=True) == (520, 4 + 3 + 1)
+    assert read_as_a_stranger(vault, log.verifier_keys, entries=True) == 520
+
+
+def test_partial_tiles_go_once_the_full_one_is_there_and_not_before(log, vault):
+    publisher = Publisher(log, vault, entries=True)
+    for size in (250, 255, 260):
+        grow(log, size)
+        published(log, vault, publisher=publisher)
+        partial = sorted(key for key in vault.list("tile/") if ".p/" in key)
+        if size < 256:
+            assert "tile/0/000.p/250" in partial
+            assert "tile/entries/000.p/250" in partial
+        else:
+            assert partial == ["tile/0/001.p/4", "tile/1/000.p/1", "tile/entries/001.p/4"]
+
+
+def test_a_publisher_that_goes_on_writes_what_one_that_begins_anew_would(log, vault, place):
+    publisher = Publisher(log, vault, entries=True)
+    other = open_vault(f"{place}-other")
+    for size in (250, 256, 257, 511, 512, 700):
+        grow(log, size)
+        published(log, vault, publisher=publisher)
+        published(log, other, entries=True)
+    assert sorted(vault.list("")) == sorted(other.list(""))
+    assert read_as_a_stranger(vault, log.verifier_keys, entries=True) == 700
+
+
+def test_bundles_are_added_to_a_publication_that_had_none(log, vault):
+    published(log, vault)
+    assert not list(vault.list("tile/entries"))
+    published(log, vault, entries=True)
+    assert read_as_a_stranger(vault, log.verifier_keys, entries=True) == 250
+
+
+def test_what_somebody_removed_is_sent_again_by_the_next_process(log, vault):
+    published(log, vault)
+    vault.remove(["tile/0/000.p/250"])
+    assert published(log, vault) == (250, 1)
+    assert read_as_a_stranger(vault, log.verifier_keys, entries=False) == 250
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+def test_a_crash_at_any_write_leaves_a_whole_publication(log, vault, done, monkeypatch):
+    monkeypatch.setattr("tools.publish.SENDERS", 1)  # so that each is cut once
+    published(log, vault, entries=True)
+    grow(log, 520)
+    seen = set()
+    for at in range(1, 20):
+        try:
+            published(log, Failing(vault, at, done=done), entries=True)
+        except VaultUnreachable:
+            seen.add(read_as_a_stranger(vault, log.verifier_keys, entries=True))
+        else:
+            break
+    assert seen == {250, 520}
+    assert read_as_a_stranger(vault, log.verifier_keys, entries=True) == 520
+    assert not list(vault.list("tile/0/000.p/"))
+
+
+def test_the_same_publisher_goes_on_after_a_failure(log, vault, monkeypatch):
+    monkeypatch.setattr("tools.publish.SENDERS", 1)
+    failing = Failing(vault, 5, done=False)
+    publisher = Publisher(log, failing, entries=True)
+    published(log, failing, publisher=publisher)
+    grow(log, 520)
+    with pytest.raises(VaultUnreachable):
+        published(log, failing, publisher=publisher)
+    published(log, failing, publisher=publisher)
+    assert read_as_a_stranger(vault, log.verifier_keys, entries=True) == 520
+
+
+def test_it_stops_between_two_objects_when_told_to(log, vault):
+    published(log, vault)
+    grow(log, 520)
+    with pytest.raises(Stopped):
+        published(log, vault, publisher=Publisher(log, vault, entries=False, stopping=lambda: True))
+    assert read_as_a_stranger(vault, log.verifier_keys, entries=False) == 250
+
+
+def test_a_place_that_is_ahead_on_the_same_history_is_left_so(log, vault):
+    earlier = log.checkpoint()
+    grow(log, 300)
+    published(log, vault)
+
+    assert Publisher(log, vault, entries=False).publish(*earlier) == (300, 0)
+
+    assert read_as_a_stranger(vault, log.verifier_keys, entries=False) == 300
+
+
+def refused(log, vault, error):
+    """Publishing fails and changes nothing; what it says."""
+    before = {key: vault.get(key) for key in vault.list("")}
+    with pytest.raises(error) as raised:
+        published(log, vault)
+    assert {key: vault.get(key) for key in vault.list("")} == before
+    assert vault.place in str(raised.value)
+    assert raised.value.advice
+    return str(raised.value)
+
+
+def test_the_place_of_another_log_is_refused(log, vault, tmp_path):
+    with Log.create(tmp_path / "data", "other", "ledger.example/other").log as other:
+        published(other, vault)
+    assert "holds the log ledger.example/other" in refused(log, vault, Conflict)
+
+
+def test_a_checkpoint_of_the_same_name_by_other_keys_is_refused(log, vault, tmp_path):
+    with Log.create(tmp_path / "data", "twin", ORIGIN).log as twin:
+        published(twin, vault)
+    assert "not this ledger's" in refused(log, vault, Conflict)
+
+
+def test_a_ledger_that_went_another_way_or_back_does_not_publish_over_what_it_was(log, vault, tmp_path):
+    shutil.copytree(tmp_path / "data" / "studio", tmp_path / "before" / "studio")
+    grow(log, 300)
+    published(log, vault)
+    with Log.open(tmp_path / "before", "studio") as other:
+        assert "300 entries, the ledger only 250" in refused(other, vault, ForkError)
+        other.append([requested(f"other-{number}") for number in range(60)])
+        assert "another history" in refused(other, vault, ForkError)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"a\n1\nb\n\n"])
+def test_a_checkpoint_that_is_none_is_refused(log, vault, content):
+    from tools.publish import SIGNED_TEXT
+
+    vault.put("checkpoint", content, SIGNED_TEXT)
+    assert "a checkpoint that is none" in refused(log, vault, Conflict)
+
+
+def test_a_tile_that_somebody_put_there_before_is_not_taken_for_ours(log, vault):
+    from tools.publish import TILE
+
+    class Late:
+        """A vault that shows nothing yet of what another writer has just put there."""
+
+        place = vault.place
+
+        def list(self, prefix):
+            return iter(())
+
+        def __getattr__(self, name):
+            return getattr(vault, name)
+
+    vault.put("tile/0/000.p/250", bytes(250 * 32), TILE)
+    with pytest.raises(Conflict, match=r"something else under tile/0/000\.p/250"):
+        published(log, Late())
+    assert vault.get("checkpoint") is None
