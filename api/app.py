@@ -23,9 +23,10 @@ from api.ledgers import Ledgers
 from api.middleware import Surroundings
 from api.past import Past
 from api.problems import NotAllowed, NotReached
+from api.published import Plan, Publishers
 from api.reading import READERS
 from api.room import Room, Threads
-from api.routes import Routes, erasure, events, health, projections, proofs, read_models, reservations
+from api.routes import Routes, erasure, events, health, projections, proofs, publication, read_models, reservations
 from api.settings import Settings
 from ledger.errors import Busy, LedgerError, NotFound
 
@@ -36,6 +37,7 @@ ROUTES: Routes = (
     + read_models.ROUTES
     + projections.ROUTES
     + erasure.ROUTES
+    + publication.ROUTES
     + health.ROUTES
 )
 POSTERS = 4
@@ -63,6 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.settings = chosen
+    app.state.plan = Plan.of(chosen)
     app.state.journal = journal
     for method, path, handler in ROUTES:
         # A plain route: FastAPI's own would solve dependencies and validate for each request what handlers here do.
@@ -81,9 +84,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.readers = Threads(READERS, READERS // 2)
     app.state.posters = Threads(POSTERS, POSTERS // 2)
     app.state.room = Room(max(settings.body_memory, 2 * settings.body_limit))
-    ledgers = Ledgers(settings.data, journal.alarm, settings.store, accept_clock=settings.accept_clock)
+    publishers = Publishers(app.state.plan, settings.data, journal.alarm)
+    ledgers = Ledgers(settings.data, journal.alarm, publishers, settings.store, accept_clock=settings.accept_clock)
     app.state.ledgers = ledgers
     app.state.past = past = Past(settings)
+    ledgers.begin()
     thresholds = gc.get_threshold()
     gc.collect()
     gc.freeze()

@@ -15,6 +15,7 @@ from pathlib import Path
 from anyio import CapacityLimiter, to_thread
 
 from api.gather import Gathering
+from api.published import Publishers
 from ledger.credentials import Credentials
 from ledger.errors import LedgerError, NotFound, ReadOnly, StoreError
 from ledger.event import Credential
@@ -31,7 +32,16 @@ Alarm = Callable[[str, str], None]
 class Ledgers:
     """All ledgers under one data folder. ``authenticate`` first; only then does ``open`` touch a store."""
 
-    def __init__(self, data: Path, alarm: Alarm, store: StoreURL | None = None, *, accept_clock: bool = False) -> None:
+    def __init__(
+        self,
+        data: Path,
+        alarm: Alarm,
+        publishers: Publishers,
+        store: StoreURL | None = None,
+        *,
+        accept_clock: bool = False,
+    ) -> None:
+        self.publishers = publishers
         self._data = data
         self._store = store
         self._accept_clock = accept_clock
@@ -44,6 +54,13 @@ class Ledgers:
         self._closed = False
         self._gatherings: dict[str, Gathering] = {}
         self._opening = CapacityLimiter(OPENING_THREADS)
+
+    def begin(self) -> None:
+        """Open every ledger that there is, if they are to be published; else each is opened when it is asked for."""
+        self.publishers.look(self._names, self._open)
+
+    def _names(self) -> list[str]:
+        return sorted(path.parent.name for path in self._data.glob("*/keys") if NAME.fullmatch(path.parent.name))
 
     def authenticate(self, name: str, token: str) -> Credential | None:
         """The credential of a token for a ledger; None for an unknown token and an unknown ledger alike.
@@ -84,7 +101,8 @@ class Ledgers:
                     raise StoreError(str(error)) from None  # it has credentials, so its store should be there
                 store = partial(open_projections, self._store, name, self._data / name)
                 self._tails[name] = Tail(log, store, partial(self._alarm, name))
-                self._logs[name] = log  # last: who finds it, finds its tail
+                self.publishers.begin(name, log)
+                self._logs[name] = log  # last: who finds it, finds its tail and its publication
                 threading.Thread(target=self._settle, args=(name, log), daemon=True).start()
             return self._logs[name]
 
@@ -121,6 +139,7 @@ class Ledgers:
             self._closed = True
             logs, self._logs = self._logs, {}
             tails, self._tails = self._tails, {}
+        await to_thread.run_sync(self.publishers.close)
         await asyncio.gather(*(to_thread.run_sync(tail.close) for tail in tails.values()))
         await asyncio.gather(*(to_thread.run_sync(self._close, name, log) for name, log in logs.items()))
 

@@ -22,6 +22,7 @@ from ledger.flush import Receipt
 from ledger.tiles import InvalidPath
 from projections.models import TABLES
 from projections.store.protocol import Unready
+from tools.vaults.protocol import VaultError
 
 API_VERSION = "1"
 Schema = dict[str, Any]
@@ -103,7 +104,7 @@ def _operations() -> list[_Operation]:
         ),
         _Operation(
             "get", f"{_LEDGER}/checkpoint", "getCheckpoint", "The signed checkpoint (C2SP tlog-checkpoint)",
-            queries.NoQuery, {"200": _answer("A signed note.", text)}, (errors.ForkError,),
+            queries.CheckpointQuery, {"200": _answer("A signed note.", text)}, (errors.NotFound, errors.ForkError),
         ),
         _Operation(
             "get", f"{_LEDGER}/tile/{{path}}", "getTile", "A tile or an entry bundle (C2SP tlog-tiles)",
@@ -128,6 +129,15 @@ def _operations() -> list[_Operation]:
             "post", f"{_LEDGER}/members/{{member}}/erasure", "postErasure", "Erase a member's private values, for good",
             queries.NoQuery, {"200": _answer("The receipt, with its proof.", {JSON: _ref("Erasure")})},
             _ERASING, {"required": True, "content": {JSON: {"schema": _object(reason={"type": "string"})}}},
+        ),
+        _Operation(
+            "post", f"{_LEDGER}/publish", "postPublish", "Publish the log as it stands, now",
+            queries.NoQuery, {"200": _answer("It is published.", {JSON: _ref("Publication")})},
+            (errors.NotFound, errors.Conflict, errors.ForkError, errors.QuorumMissed, errors.ReadOnly, VaultError),
+        ),
+        _Operation(
+            "get", f"{_LEDGER}/publication", "getPublication", "How its publication stands",
+            queries.NoQuery, {"200": _answer("The standing.", {JSON: _ref("Publication")})}, (errors.NotFound,),
         ),
         _Operation(
             "get", f"{_LEDGER}/read-models/{{table}}", "getRows", "Rows of a read model, a page at a time",
@@ -310,6 +320,7 @@ def _schemas() -> dict[str, Schema]:
             },
             optional=("awaited",),
         ),
+        "Publication": _publication_schema(),
         "Problem": _problem_schema(),
     }
     return schemas
@@ -339,6 +350,26 @@ def _standing_schema() -> Schema:
         lag={"type": "integer", "minimum": 0, "description": "entries of the log that are not folded yet"},
         state={"enum": states},
         fault={"anyOf": [fault, {"type": "null"}], "description": "the event that can't be folded, and why"},
+    )
+
+
+def _publication_schema() -> Schema:
+    said = _object(
+        name={"type": "string"},
+        outcome={"enum": ["cosigned", "refused", "unreachable"]},
+        detail={"type": "string", "description": "why it did not cosign"},
+    )
+    return _object(
+        place={"type": "string", "description": "the vault"},
+        seconds={"type": "number", "description": "from one publication to the next"},
+        size={
+            "type": ["integer", "null"],
+            "description": "entries published; null if none since the start",
+        },
+        time={"type": ["string", "null"], "description": "when that was last found to be so, or made so"},
+        witnesses={"type": "array", "items": said, "description": "what each said at the last attempt"},
+        failures={"type": "integer", "minimum": 0, "description": "attempts that failed since"},
+        fault={"type": ["string", "null"], "description": "why the last one failed"},
     )
 
 

@@ -17,6 +17,7 @@ from ledger import errors
 from ledger.errors import EventError, LedgerError
 from ledger.tiles import InvalidPath
 from projections.store.protocol import Unready
+from tools.vaults.protocol import VaultError
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:continuity-ledger:problem:"
@@ -157,6 +158,8 @@ TABLE: dict[type[Exception], Kind] = {
     errors.StoreUnreachable: Kind(503, "store-unreachable", "The store does not answer"),
     BeingReplayed: Kind(503, "being-replayed", "The past moment is being replayed"),
     Unready: Kind(503, "projection-unready", "The projection is being built"),
+    errors.QuorumMissed: Kind(503, "quorum-missed", "Too few witnesses cosigned"),
+    VaultError: Kind(503, "vault-failed", "The vault failed"),
     errors.StoreError: Kind(503, "store-failed", "The store failed"),
     errors.KeyFileError: Kind(503, "key-failed", "A key is unusable"),
     NotReached: Kind(504, "not-reached", "The position is not there yet"),
@@ -166,7 +169,7 @@ _EXTENSIONS = (
     "index", "path", "expected", "actual", "state", "event", "position", "parameter", "accepted", "limit", "rejected",
     "size", "retry_after",
 )  # fmt: skip
-_TOLD = (errors.Busy, errors.ReadOnly, errors.ForkError, NotReached, BeingReplayed, Unready)
+_TOLD = (errors.Busy, errors.QuorumMissed, errors.ReadOnly, errors.ForkError, NotReached, BeingReplayed, Unready)
 """Faults of 500 and above whose own words a caller may read: they name no file and no key."""
 READ_ONLY_SECONDS = 60
 """What Retry-After says while a ledger is read-only or its disk full: a person must act first."""

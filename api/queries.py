@@ -68,6 +68,15 @@ class EntryQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     min_position: MinPosition | None = None
 
 
+class CheckpointQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parameters of the checkpoint."""
+
+    witnessed: Annotated[
+        bool,
+        Meta(description="the last one that enough witnesses cosigned, with their cosignatures, which may be older"),
+    ] = False
+
+
 class ConsistencyQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Parameters of a consistency proof."""
 

@@ -27,6 +27,7 @@ from ledger.log import Log
 OWNING = frozenset({"owner"})
 POSTING = frozenset({"owner", "admin", "service"})
 READING = frozenset({"owner", "admin", "service", "auditor"})
+OPERATING = frozenset({"owner", "admin"})
 WHOLE = frozenset({"owner", "admin", "auditor"})
 PRIVATE = frozenset({"owner", "admin"})
 CREDENTIAL = "continuity.credential"

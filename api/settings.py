@@ -42,6 +42,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Past moments whose read models are kept ready on disk, of each ledger; each takes the room of one rebuild."""
     accept_clock: bool = False
     """An owner's word that logs far ahead of this machine's clock are right; without it they take no events."""
+    publish_to: Annotated[str, Meta(min_length=1)] | None = None
+    """Vault that the ledgers are published in, each below its own name: a folder, or ``s3://BUCKET/PREFIX``, with its
+    server and credentials in variables that begin with ``CONTINUITY_S3_`` (``tools.vaults.s3``)."""
+    publish_seconds: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
+    """Seconds from one publication to the next."""
+    publish_policy: Path | None = None
+    """File of the trust policy (c2sp.org/tlog-policy) whose witnesses have to cosign what is published."""
+    publish_entries: bool = False
+    """Publish the entry bundles too: everything but private values becomes public."""
     access_log: Literal["all", "faults", "none"] = "all"
     """Which requests are logged: all, those answered with 400 or above, or none. Faults of ours always are."""
 

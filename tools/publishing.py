@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, structs
 
+from ledger import moment
 from ledger.errors import LedgerError, QuorumMissed, ReadOnly
 from ledger.log import Log
 from ledger.trust_policy import TrustPolicy
@@ -50,8 +51,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     """From one publication to the next."""
     size: int | None = None
     """Entries under the checkpoint that was published last, by this process; None if none was."""
-    time: float | None = None
-    """When that was, in POSIX seconds."""
+    time: str | None = None
+    """When that was (RFC 3339)."""
     witnesses: tuple[Answer, ...] = ()
     """What each witness said at the last attempt."""
     failures: int = 0
@@ -189,7 +190,7 @@ class Publishing:
                 place=before.place,
                 seconds=before.seconds,
                 size=done.size,
-                time=self._clock(),
+                time=moment.recorded(int(self._clock() * 1_000_000)),
                 witnesses=answers,
             )
         if before.failures:

@@ -22,6 +22,7 @@ from threading import Thread
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from ledger import witness
 from ledger.checkpoint import Checkpoint
@@ -42,6 +43,7 @@ GRACE = 1.0
 """Seconds that the rest of them are waited for once the quorum is reached."""
 _MAX_ANSWER = 100_000
 _TRIES = 3
+_LATE = "it has not answered in time"
 _LOOK_SECONDS = 0.2
 """Between two looks whether it is time to stop."""
 WITNESSED = "witnessed.checkpoint"
@@ -62,7 +64,7 @@ Ask = Callable[[str, bytes], HTTPAnswer]
 """Posts a body to a URL. Raises ``OSError`` when nothing comes back."""
 
 
-class Answer(NamedTuple):
+class Answer(Struct, frozen=True):
     """What came of asking one witness; ``detail`` says why it did not cosign."""
 
     name: str
@@ -165,14 +167,14 @@ class Witnesses:
         asked = [name for name in self._parties if name not in self._busy]
         for name in asked:
             self._busy.add(name)
-            Thread(target=self._answer, args=(name, checkpoint, note, prove, answers), daemon=True).start()
+            arguments = (name, checkpoint, note, prove, answers)
+            Thread(target=self._answer, args=arguments, name=f"witness {name}", daemon=True).start()
         found = self._gather(len(asked), answers)
         cosigned = [name for name, one in found.items() if one.signatures]
         keys = [self._parties[name].key for name in cosigned]
         self._sizes.keep(dict.fromkeys(keys, checkpoint.size))
         signatures = [signature for name in cosigned for signature in found[name].signatures]
-        late = Answer("", "unreachable", "it has not answered in time")
-        told = [found[name].answer if name in found else late._replace(name=name) for name in self._parties]
+        told = [found[name].answer if name in found else Answer(name, "unreachable", _LATE) for name in self._parties]
         return Collected(witness.with_cosignatures(note, signatures), told, self._policy.agreed(keys))
 
     def _gather(self, count: int, answers: Queue[tuple[str, _Asked | Exception]]) -> dict[str, _Asked]:

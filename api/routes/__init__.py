@@ -1,4 +1,4 @@
-"""The routes: one module for events, proofs, reservations, erasure and health each, with its table ``ROUTES``.
+"""The routes: one module for events, proofs, publication, reservations, erasure and so on, each with its ``ROUTES``.
 
 A handler admits its caller first, then reads its parameters, then works; it raises errors and never words them.
 """

@@ -6,30 +6,45 @@ that the current signed checkpoint does not cover. Sources: C2SP tlog-tiles, tlo
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api import negotiation, queries, reading
 from api.problems import BadParameter
-from api.queries import ConsistencyQuery, NoQuery
+from api.queries import CheckpointQuery, ConsistencyQuery, NoQuery
 from api.routes import Routes
 from api.security import READING, WHOLE, Access, admit
 from ledger.checkpoint import open_checkpoint
 from ledger.errors import NotFound
 from ledger.log import Log
 from ledger.tiles import TILE_WIDTH, parse_path
+from tools.witnessing import WITNESSED
 
 _IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 _FRESH = {"Cache-Control": "no-cache"}
 
 
 async def get_checkpoint(request: Request) -> Response:
-    """The signed checkpoint of the log as it stands."""
+    """The signed checkpoint of the log as it stands, or the last one that its witnesses cosigned."""
     access = await admit(request, READING)
-    queries.parse(request, NoQuery)
-    _, note = await reading.in_thread(request, access.log.checkpoint)
+    query = queries.parse(request, CheckpointQuery)
+    if query.witnessed:
+        note = await reading.in_thread(request, _witnessed, request.app.state.settings.data / access.name)
+    else:
+        _, note = await reading.in_thread(request, access.log.checkpoint)
     return Response(note, 200, _FRESH, negotiation.TEXT)
+
+
+def _witnessed(folder: Path) -> bytes:
+    try:
+        return (folder / WITNESSED).read_bytes()
+    except FileNotFoundError:
+        raise NotFound(
+            "no checkpoint was cosigned by enough witnesses yet", advice="leave out witnessed for the ledger's own word"
+        ) from None
 
 
 async def get_tile(request: Request) -> Response:

@@ -23,6 +23,7 @@ HOW_TO = (
     "look-back",
     "post-events",
     "projections",
+    "publish",
     "share-a-history",
     "witnesses",
 )

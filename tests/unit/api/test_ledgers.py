@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from api.ledgers import Ledgers
+from api.published import Publishers
 from tests.support.events import new_log, requested
 
 
@@ -12,7 +13,7 @@ def open_and_wait(data, done):
     alarms = []
 
     async def run():
-        ledgers = Ledgers(data, lambda name, text: alarms.append(text))
+        ledgers = Ledgers(data, lambda name, text: alarms.append(text), Publishers(None, data, lambda name, text: None))
         log = await ledgers.open("studio")
         await asyncio.to_thread(wait, log)
         await ledgers.close()
