@@ -32,6 +32,7 @@ from ledger.flush import Outcome, Within
 from ledger.keys import Keys
 from ledger.merkle import HASH_SIZE
 from ledger.note import VerifierKey
+from ledger.privacy import Opened
 from ledger.private_files import locked, sync_folder
 from ledger.request import PIECE, Posted
 from ledger.signer import Signer, check_consistent
