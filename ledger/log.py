@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
-from ledger import moment, proof, tiles
+from ledger import moment, proof, proving, tiles
 from ledger.checkpoint import Checkpoint
 from ledger.credentials import Credentials
 from ledger.datakeys import DataKeys
@@ -87,7 +87,7 @@ class Log:
         )
         self._signing = threading.Lock()  # held while the timer's thread signs
         self._sign_lock = threading.Lock()  # guards the three below
-        self._signed_size = 0
+        self._signed: tuple[Checkpoint, bytes] | None = None
         self._timer: threading.Timer | None = None
         self._appended = False
         self._extends = False  # what was signed, as far as it is known
@@ -366,34 +366,40 @@ class Log:
         except ForkError as fork:
             self._writer.refuse(fork)
             raise
-        if current.size != self._signed_size:
+        kept = self._signed
+        if kept is None or current.size != kept[0].size:
             self._store.add_checkpoint(current.size, note)
             with self._sign_lock:
-                self._signed_size = max(current.size, self._signed_size)
+                if self._signed is None or self._signed[0].size < current.size:
+                    self._signed = current, note
         return current, note
 
     def prove(self, position: int) -> bytes:
-        """The tlog-proof of the entry at a position, under the current checkpoint. Raises ``NotFound``."""
+        """The tlog-proof of the entry at a position, under the current checkpoint. Raises ``NotFound``.
+
+        While the log rests, that is the checkpoint that was signed last: nothing is signed or compared anew.
+        """
+        if (signed := self._signed) is not None:
+            with self._store.reading() as reads:
+                hashes = proving.inclusion_at_rest(reads, position, signed[0])
+            if hashes is not None:
+                return proof.format_proof(proof.Proof(position, hashes, signed[1], None))
         current, note = self.checkpoint()
         if not 0 <= position < current.size:
             raise NotFound(f"there is no entry at position {position}; the log holds {current.size:,}")
         with self._store.reading() as reads:
-            hashes = tiles.inclusion_proof(reads.tile, position, current.size)
-        return proof.format_proof(proof.Proof(position, tuple(hashes), note, None))
+            hashes = proving.inclusion(reads, position, current)
+        return proof.format_proof(proof.Proof(position, hashes, note, None))
 
     def consistency(self, old: int, new: int) -> list[bytes]:
         """The consistency proof between two sizes. Raises ``ProofError`` unless 1 <= old <= new <= the log's size."""
         with self._store.reading() as reads:
-            if new > reads.head().size:
-                raise NotFound(f"the log holds {reads.head().size:,} entries, not {new:,}")
-            return tiles.consistency_proof(reads.tile, old, new)
+            return proving.consistency(reads, old, new)
 
     def root(self, size: int) -> bytes:
         """The root of the tree at a size. Raises ``NotFound`` above the log's size."""
         with self._store.reading() as reads:
-            if not 0 <= size <= reads.head().size:
-                raise NotFound(f"the log holds {reads.head().size:,} entries, not {size:,}")
-            return tiles.root_at(reads.tile, size)
+            return proving.root(reads, size)
 
     def tile(self, path: str) -> bytes:
         """The content of a tile or entry bundle by its path (C2SP tlog-tiles). Raises ``InvalidPath``, ``NotFound``."""
@@ -413,8 +419,7 @@ class Log:
 
     def _tree(self) -> Checkpoint:
         with self._store.reading() as reads:
-            size = reads.head().size
-            return Checkpoint(self.origin, size, tiles.root_at(reads.tile, size))
+            return proving.current(reads, self.origin)
 
     def _check_memory(self) -> None:
         """Before the first append and disclosure: see that the store extends what was signed. Raises ``ForkError``."""

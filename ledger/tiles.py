@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from ledger.errors import LedgerError, StoreError, VerificationError
@@ -161,6 +162,22 @@ def inclusion_proof(read: TileReader, index: int, size: int) -> list[bytes]:
     return _hashes_of(read, inclusion_ranges(index, size))
 
 
+def inclusion_tiles(index: int, size: int) -> list[tuple[int, int]]:
+    """(level, index) of each tile that ``inclusion_proof`` reads, for readers that fetch them at once."""
+    return _tiles_of(inclusion_ranges(index, size))
+
+
+def consistency_tiles(old: int, new: int) -> list[tuple[int, int]]:
+    """(level, index) of each tile that ``consistency_proof`` reads, for readers that fetch them at once."""
+    return _tiles_of(consistency_ranges(old, new))
+
+
+def edge_tiles(size: int) -> list[tuple[int, int]]:
+    """(level, index) of each tile that ``root_at`` and ``Edge.load`` read, for readers that fetch them at once."""
+    levels = range((size.bit_length() + TILE_BITS - 1) // TILE_BITS)
+    return [(level, size >> TILE_BITS * (level + 1)) for level in levels if partial_width(size, level)]
+
+
 def consistency_proof(read: TileReader, old: int, new: int) -> list[bytes]:
     """Hashes that prove that the tree of ``new`` leaves extends the tree of ``old`` leaves; none if they are equal.
 
@@ -305,15 +322,49 @@ def _hashes_of(read: TileReader, ranges: list[tuple[int, int]]) -> list[bytes]:
     return proof
 
 
+def _tiles_of(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The tiles that ``_hashes_of`` reads for these ranges."""
+    places = (_place(low, high - low) for span in ranges for low, high in complete_subtrees(*span))
+    return list(dict.fromkeys((place.level, place.index) for place in places))
+
+
 def _subtree(read: TileReader, tiles: dict[tuple[int, int], bytes], low: int, leaves: int) -> bytes:
     """Root of a complete subtree, out of the highest tile that holds it or its parts."""
-    level, bit = divmod(leaves.bit_length() - 1, TILE_BITS)
-    index, start = divmod(low >> TILE_BITS * level, TILE_WIDTH)
-    end = start + (1 << bit)
+    level, index, start, end = _place(low, leaves)
     tile = tiles.get((level, index), b"")
     if len(tile) < end * HASH_SIZE:
         tile = tiles[level, index] = _read(read, level, index, end)
-    return _reduce(tile, start, end)
+    if level == 0 and len(tile) == _TILE_BYTES:
+        return _reduce(tile, start, end)
+    width = end - start
+    return _subtrees(tile)[width.bit_length() - 1][start // width]
+
+
+class _Place(NamedTuple):
+    """Where the hashes of a complete subtree are: [start, end) of a tile."""
+
+    level: int
+    index: int  # type: ignore[assignment]  # hides tuple.index()
+    start: int
+    end: int
+
+
+def _place(low: int, leaves: int) -> _Place:
+    level, bit = divmod(leaves.bit_length() - 1, TILE_BITS)
+    index, start = divmod(low >> TILE_BITS * level, TILE_WIDTH)
+    return _Place(level, index, start, start + (1 << bit))
+
+
+@lru_cache(maxsize=64)
+def _subtrees(tile: bytes) -> list[list[bytes]]:
+    """The roots of all complete subtrees over a tile's hashes, by their height: kept, for tiles that many proofs meet.
+
+    Those above level 0 are few, as are those on the right edge, and each costs as many hashes as it holds.
+    """
+    levels = [[tile[at : at + HASH_SIZE] for at in range(0, len(tile), HASH_SIZE)]]
+    while len(levels[-1]) > 1:
+        levels.append(hash_pairs(levels[-1]))
+    return levels
 
 
 def _read(read: TileReader, level: int, index: int, width: int) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
-from ledger import annex, handout, history, moment, tiles
+from ledger import annex, handout, history, moment, proving, tiles
 from ledger import slice as slices
 from ledger.annex import Redaction
 from ledger.cosignature import Checkpoint
@@ -210,7 +210,7 @@ def _items(
     merged = heapq.merge(*streams, key=lambda row: row.position)
     for page in _pages(merged):
         with log.store.reading() as reads:
-            proofs = [tuple(tiles.inclusion_proof(reads.tile, row.position, checkpoint.size)) for row in page]
+            proofs = [tuple(proving.path(reads, row.position, checkpoint.size)) for row in page]
         yield from map(Item, _records(log, page, policy), proofs)
 
 

@@ -27,6 +27,7 @@ from ledger.audit.faults import (
     Fault,
 )
 from ledger.audit.form import Form, Stated, fault_of_form
+from ledger.audit.places import first_misplaced
 from ledger.audit.source import agreement
 from ledger.entry import FORMAT_VERSION, LEDGER_STREAM, decode
 from ledger.merkle import HASH_SIZE, leaf_hash, leaf_hashes
@@ -54,21 +55,29 @@ class Entries:
         self._origin = origin
         self._keys = keys
         self._streams, self._members = counters
-        self._form = Form()
+        self._forms = Form(), Form(places=True)
         self.leaf = leaf
         self.recorded = recorded
 
     def check(
-        self, first: int, entries: Sequence[bytes], stored: bytes, altered: Altered
+        self,
+        first: int,
+        entries: Sequence[bytes],
+        stored: bytes,
+        altered: Altered,
+        places: Sequence[Sequence[Any]] = (),
     ) -> tuple[list[bytes], Fault | None]:
-        """Check what stands for entries at consecutive positions against the stored leaf hashes beside it.
+        """Check what stands for entries at consecutive positions against what is stored beside it.
 
+        That is the leaf hashes, and the columns that find entries, where there are any (``Columns.places``).
         Returns the leaf hashes of the good ones, and the fault of the first that is not. ``altered`` says which fault
         it is that an entry's bytes don't have the stored hash.
         """
         leaves, bad_hash = _hashed(entries, stored)
-        stated, bad_form = self._form.read(entries[: len(leaves)])
+        stated, bad_form = self._forms[bool(places)].read(entries[: len(leaves)])
         good, bad_seal = self._check_seals(first, entries, leaves, stated)
+        if places and (misplaced := first_misplaced(first, entries[:good], stated, places)) is not None:
+            return leaves[: misplaced.position - first], misplaced
         if good:
             self.leaf, self.recorded = leaves[good - 1], stated.recorded[good - 1]
         if bad_seal is not None:

@@ -35,7 +35,8 @@ KNOWN_BYTES = 256
 class Stated(Struct, frozen=True):
     """What entries state of themselves, in columns of one length. Texts are bytes, as they stand in the entries.
 
-    ``positions`` are decimals. ``prevs`` and ``recorded`` may hold anything but quotes.
+    ``positions`` are decimals. ``prevs`` and ``recorded`` may hold anything but quotes. ``types``, ``sources`` and
+    ``ids`` are there only if they were asked for.
     """
 
     streams: Sequence[bytes]
@@ -45,6 +46,9 @@ class Stated(Struct, frozen=True):
     positions: Sequence[bytes]
     prevs: Sequence[bytes]
     recorded: Sequence[bytes]
+    types: Sequence[bytes] = ()
+    sources: Sequence[bytes] = ()
+    ids: Sequence[bytes] = ()
 
     def and_then(self, later: Stated) -> Stated:
         """These entries and the later ones."""
@@ -58,9 +62,11 @@ NOTHING = Stated((), (), (), (), (), (), ())
 
 
 class Form:
-    """Reads the entries of one ledger."""
+    """Reads the entries of one ledger; ``places`` asks for all that says where they belong."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, places: bool = False) -> None:
+        self._places = places
+        self._entry = _PLACED if places else _ENTRY
         self._data = _Texts(_decode_data, KNOWN_TEXTS, None)
         self._private = _Texts(_decode_private, 0, None)  # commitments don't repeat
         self._tags = _Texts(_decode_tags, KNOWN_TEXTS, in_order)
@@ -73,7 +79,7 @@ class Form:
         if many is not None:
             return many, None
         if len(entries) == 1:
-            return read_one(entries[0])
+            return read_one(entries[0], places=self._places)
         half = len(entries) // 2  # most of them may still be read together
         before, fault = self.read(entries[:half])
         if fault is not None:
@@ -86,22 +92,24 @@ class Form:
         if max(map(len, entries)) > MAX_ENTRY:
             return None
         text = b"\n".join([*entries, b""])
-        parts: list[Any] = _ENTRY.split(text)
-        if len(parts) != _WIDTH * len(entries) + 1 or any(parts[::_WIDTH]):
+        parts: list[Any] = self._entry.split(text)
+        width = self._entry.groups + 1
+        if len(parts) != width * len(entries) + 1 or any(parts[::width]):
             return None  # as many matches as entries, and nothing between them: one of each
-        data, members, private, streams, tags, member_versions, positions, prevs, recorded, versions = (
-            parts[column::_WIDTH] for column in range(1, _WIDTH)
-        )
-        if not (self._data.hold(data) and self._private.hold(private) and self._tags.hold(tags)):
+        found = {name: parts[group::width] for name, group in self._entry.groupindex.items()}
+        if not (self._data.hold(found["data"]) and self._private.hold(found["private"])):
+            return None
+        if not self._tags.hold(found["tags"]):
             return None
         return Stated(
-            streams,
-            _counts(versions),
-            members,
-            _counts(member_versions),
-            positions,
-            prevs,
-            recorded,
+            found["stream"],
+            _counts(found["version"]),
+            found["member"],
+            _counts(found["member_version"]),
+            found["position"],
+            found["prev"],
+            found["recorded"],
+            *(found[name] for name in _PLACES if self._places),
         )
 
 
@@ -137,7 +145,7 @@ class _Texts:
         return True
 
 
-def read_one(entry: bytes) -> tuple[Stated, str | None]:
+def read_one(entry: bytes, *, places: bool = False) -> tuple[Stated, str | None]:
     """What one entry states; or nothing, and why it is none."""
     fault = fault_of_form(entry)
     if fault is not None:
@@ -152,6 +160,7 @@ def read_one(entry: bytes) -> tuple[Stated, str | None]:
         (b"%d" % seal.position,),
         (seal.prev.encode(),),
         (seal.recorded.encode(),),
+        *((text.encode(),) for text in (event.type, event.source, event.id) if places),
     )
     return stated, None
 
@@ -188,28 +197,41 @@ def in_order(tags: Sequence[str]) -> bool:
 _TEXT = rb"[ !#-\[\]-~]"  # what stands for itself in a string: printable ASCII but for quote and backslash
 _STRING = b'"%b*+"' % _TEXT
 _NATURAL = rb"(?:0|[1-9][0-9]{0,14}+)"  # 15 digits: below 2^53
-_COUNT = rb"([1-9][0-9]{0,14}+)"
-_ENTRY = re.compile(
-    b"".join(
-        (
-            b'{"event":{"actor":{"id":%b,"role":%b},"' % (_STRING, _STRING),
-            b'(?:correlation":%b,"|)' % _STRING,
-            b'data":({(?:[^}]*+})+?),"',  # up to the first brace after which the rest fits
-            b'(?:forced":%b,"|)' % _STRING,
-            b'id":%b,"' % _STRING,
-            b'(?:member":"(%b*+)","|)' % _TEXT,
-            b'(?:private":(?:{%b:%b}|({[^}]*+})),"|)' % (_STRING, _STRING),
-            b'source":%b,"' % _STRING,
-            b'stream":"(%b*+)","' % _TEXT,
-            b'(?:tags":(\\[[^]]*+]),"|)',
-            b'time":%b,"type":%b,"v":%b},' % (_STRING, _STRING, _NATURAL),
-            b'"seal":{"by":%b,"' % _STRING,
-            b'(?:member_version":%b,"|)' % _COUNT,
-            b'position":(%b),"prev":"([^"]*+)","recorded":"([^"]*+)","version":%b}}\n' % (_NATURAL, _COUNT),
+_COUNT = rb"[1-9][0-9]{0,14}+"
+_PLACES = ("type", "source", "id")
+
+
+def _expression(*, places: bool) -> re.Pattern[bytes]:
+    """The expression of an entry and a line feed; its groups cost time, so those of ``places`` are made on demand."""
+
+    def text(name: bytes) -> bytes:
+        return b'"(?P<%b>%b*+)"' % (name, _TEXT) if places else _STRING
+
+    return re.compile(
+        b"".join(
+            (
+                b'{"event":{"actor":{"id":%b,"role":%b},"' % (_STRING, _STRING),
+                b'(?:correlation":%b,"|)' % _STRING,
+                b'data":(?P<data>{(?:[^}]*+})+?),"',  # up to the first brace after which the rest fits
+                b'(?:forced":%b,"|)' % _STRING,
+                b'id":%b,"' % text(b"id"),
+                b'(?:member":"(?P<member>%b*+)","|)' % _TEXT,
+                b'(?:private":(?:{%b:%b}|(?P<private>{[^}]*+})),"|)' % (_STRING, _STRING),
+                b'source":%b,"' % text(b"source"),
+                b'stream":"(?P<stream>%b*+)","' % _TEXT,
+                b'(?:tags":(?P<tags>\\[[^]]*+]),"|)',
+                b'time":%b,"type":%b,"v":%b},' % (_STRING, text(b"type"), _NATURAL),
+                b'"seal":{"by":%b,"' % _STRING,
+                b'(?:member_version":(?P<member_version>%b),"|)' % _COUNT,
+                b'position":(?P<position>%b),"prev":"(?P<prev>[^"]*+)",' % _NATURAL,
+                b'"recorded":"(?P<recorded>[^"]*+)","version":(?P<version>%b)}}\n' % _COUNT,
+            )
         )
     )
-)
-_WIDTH = _ENTRY.groups + 1
+
+
+_ENTRY = _expression(places=False)
+_PLACED = _expression(places=True)
 _FOREIGN_KEY = re.compile(rb'[^\x00-\x7f][^"]*":')  # where nothing is escaped, a quote before a colon ends a key
 
 _Integer = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]

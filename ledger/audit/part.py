@@ -77,7 +77,7 @@ class Examiner:
         leaves_due: dict[int, bytes] = {}
         for tile in range(span.first // TILE_WIDTH, span.end // TILE_WIDTH):
             page = self._reader.page(tile * TILE_WIDTH, TILE_WIDTH)
-            leaves, fault = entries.check(page.first, page.entries, page.tile, _not_good)
+            leaves, fault = entries.check(page.first, page.entries, page.tile, _not_good, page.places)
             if fault is not None or page.fault is not None or len(page.tile) != TILE_WIDTH * HASH_SIZE:
                 raise _NotGoodError
             if tile in tiles_due:

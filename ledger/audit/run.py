@@ -178,7 +178,7 @@ class _Audit:
         def altered(position: int, before: Sequence[bytes], leaf: bytes) -> Fault:
             return self._altered(page, position, before, leaf)
 
-        leaves, fault = self._entries.check(first, page.entries, stored, altered)
+        leaves, fault = self._entries.check(first, page.entries, stored, altered, page.places)
         _extend(self._tree, self._checkpoints, leaves)
         if fault is not None:
             raise FaultFound(*fault)

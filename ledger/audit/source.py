@@ -11,18 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from operator import eq
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ledger.audit.faults import MISSING, UNREADABLE, Fault
 from ledger.errors import StoreDamaged
 from ledger.merkle import HASH_SIZE
-from ledger.store.protocol import Head, Row, Selection
+from ledger.store.protocol import Columns, Head, Row, Selection
 from ledger.tiles import TILE_BITS, TILE_WIDTH
 
 DAMAGE = (StoreDamaged, TypeError, ValueError, OverflowError, MemoryError)
 """What reading raises on damage: the database's word for it, and the errors of values that are not of their type."""
 
-TILES_A_READ = 4
+TILES_A_READ = 8
 """Tiles of entries that one read takes."""
 NO_ENTRY = "there is no entry here"
 
@@ -38,12 +38,16 @@ class SourceReads(Protocol):
         """The first ``limit`` rows of a range of positions, by position."""
         ...
 
-    def columns(self, first: int, count: int) -> tuple[Sequence[int], Sequence[bytes]]:
-        """The positions and entries there are at ``count`` positions from ``first``, in order."""
+    def columns(self, first: int, count: int) -> Columns:
+        """The rows there are at ``count`` positions from ``first``."""
         ...
 
     def tile(self, level: int, index: int) -> bytes:
         """The hashes of a tile, full or partial; empty when there is none."""
+        ...
+
+    def tiles(self, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The hashes of tiles by (level, index), as ``tile`` gives each, in one exchange with the database."""
         ...
 
     def checkpoints(self, after: int, limit: int = ...) -> list[tuple[int, bytes]]:
@@ -84,13 +88,15 @@ class SharedSource(Source, Protocol):
 class Page(NamedTuple):
     """Entries at consecutive positions from ``first``, the level-0 tile beside them, and why they are fewer than asked.
 
-    What stands for an entry may be no bytes, if somebody put it there.
+    What stands for an entry may be no bytes, if somebody put it there. ``places`` are the columns beside the entries,
+    as ``Columns`` has them.
     """
 
     first: int
     entries: Sequence[bytes]
     tile: bytes
     fault: Fault | None
+    places: Sequence[Sequence[Any]]
 
 
 class End(NamedTuple):
@@ -114,6 +120,7 @@ class _Ahead(NamedTuple):
     first: int
     entries: Sequence[bytes]
     tiles: Sequence[bytes]
+    places: Sequence[Sequence[Any]]
 
 
 class Reader:
@@ -121,7 +128,7 @@ class Reader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._ahead = _Ahead(0, (), ())
+        self._ahead = _Ahead(0, (), (), ())
 
     def page(self, first: int, count: int) -> Page:
         """The entries at ``count`` positions from ``first``, the first leaf of a tile, and that tile."""
@@ -133,15 +140,16 @@ class Reader:
                 return self._damaged_page(first, count)
         entries = self._ahead.entries[at : at + count]
         fault = None if len(entries) == count else Fault(first + len(entries), MISSING, NO_ENTRY)
-        return Page(first, entries, self._ahead.tiles[at // TILE_WIDTH], fault)
+        places = [column[at : at + count] for column in self._ahead.places]
+        return Page(first, entries, self._ahead.tiles[at // TILE_WIDTH], fault, places)
 
     def _read(self, first: int, count: int) -> _Ahead:
         """Some tiles at once: beginning and ending a read takes its time. What follows a gap is left out."""
         with self._source.reading() as reads:
-            positions, entries = reads.columns(first, count)
-            entries = entries[: agreement(positions, range(first, first + count))]
+            found = reads.columns(first, count)
+            entries = found.entries[: agreement(found.positions, range(first, first + count))]
             tiles = range(first // TILE_WIDTH, (first + count) // TILE_WIDTH)
-            return _Ahead(first, entries, [reads.tile(0, index) for index in tiles])
+            return _Ahead(first, entries, reads.tiles([(0, index) for index in tiles]), found.places)
 
     def row(self, position: int) -> Row | Fault:
         """The row at a position, or why there is none."""
@@ -174,7 +182,7 @@ class Reader:
                 head = reads.head()
                 if not _is_head(head):
                     return NO_END
-                edge: list[bytes | None] = [reads.tile(level, index) for level, index in _edge(head.size)]
+                edge: list[bytes | None] = [*reads.tiles(_edge(head.size))]
                 row_beyond = bool(reads.rows(Selection(head.size), 1))
                 return End(head, edge, row_beyond, reads.checkpoints(head.size, 1))
         except DAMAGE:
@@ -200,20 +208,31 @@ class Reader:
 
     def _damaged_page(self, first: int, count: int) -> Page:
         """A page read one by one, up to the first that is missing or fails; a tile that fails is empty."""
-        entries: list[bytes] = []
+        rows: list[Columns] = []
         fault: Fault | None = None
         for position in range(first, first + count):
-            row = self.row(position)
+            row = self._columns_at(position)
             if isinstance(row, Fault):
                 fault = row
                 break
-            entries.append(row.entry)
-        return Page(first, entries, self.tile(0, first // TILE_WIDTH) or b"", fault)
+            rows.append(row)
+        entries = [row.entries[0] for row in rows]
+        places = [[value for (value,) in column] for column in zip(*(row.places for row in rows), strict=True)]
+        return Page(first, entries, self.tile(0, first // TILE_WIDTH) or b"", fault, places)
+
+    def _columns_at(self, position: int) -> Columns | Fault:
+        """The row at a position with what stands beside it, or why there is none."""
+        try:
+            with self._source.reading() as reads:
+                found = reads.columns(position, 1)
+        except DAMAGE as error:
+            return Fault(position, UNREADABLE, f"the row can't be read: {error}")
+        return found if list(found.positions) == [position] else Fault(position, MISSING, NO_ENTRY)
 
 
 def agreement(found: Sequence[object], wanted: Sequence[object]) -> int:
     """How many of the values found are those wanted, up to the first that is not."""
-    if list(found) == list(wanted):
+    if found == wanted or list(found) == list(wanted):
         return len(found)
     same = list(map(eq, found, wanted))
     return same.index(False) if False in same else len(same)

@@ -15,7 +15,7 @@ CREATE TABLE {schema}.head (
     epoch bigint NOT NULL
 ) WITH (fillfactor = 10);
 
--- All but position and entry repeats what the entry's bytes say, and is there to find it: the bytes alone are audited.
+-- All but position and entry repeats what the entry's bytes say, and is there to find it; an audit compares the two.
 CREATE TABLE {schema}.entries (
     position bigint PRIMARY KEY CHECK (position >= 0),
     version bigint NOT NULL,

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from eventsourcing.persistence import ApplicationRecorder, Subscription
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
 
 from ledger.entry import Entry, decode
 from ledger.store.subscription import Watch
@@ -65,6 +65,38 @@ class NewRow(NamedTuple):
     id: str
 
 
+def placed(row: Row) -> NewRow:
+    """A stored entry with what finds it again. Raises ``StoreError`` when the bytes are no entry."""
+    content = row.content()
+    event, seal = content.event, content.seal
+    return NewRow(
+        *row,
+        stream=event.stream,
+        version=seal.version,
+        type=event.type,
+        member=None if event.member is UNSET else event.member,
+        member_version=None if seal.member_version is UNSET else seal.member_version,
+        source=event.source,
+        id=event.id,
+    )
+
+
+PLACE = NewRow._fields[2:]
+"""The columns that say where an entry belongs: what its bytes say, repeated to find it."""
+
+
+class Columns(NamedTuple):
+    """Rows in order, column by column, for long scans.
+
+    ``places`` has the columns of ``PLACE`` where the store keeps them beside its entries, as PostgreSQL's does, and
+    none where it does not. All are as they stand in the store, whatever that is.
+    """
+
+    positions: Sequence[int]
+    entries: Sequence[bytes]
+    places: Sequence[Sequence[Any]] = ()
+
+
 class Selection(NamedTuple):
     """Which rows: an inclusive range of positions, and equality of stream, member and type where given."""
 
@@ -110,12 +142,16 @@ class Reads(Protocol):
         """The first ``limit`` rows of a selection, by position."""
         ...
 
-    def columns(self, first: int, count: int) -> tuple[Sequence[int], Sequence[bytes]]:
-        """The positions and entries there are at ``count`` positions from ``first``, in order: for long scans."""
+    def columns(self, first: int, count: int) -> Columns:
+        """The rows there are at ``count`` positions from ``first``."""
         ...
 
     def tile(self, level: int, index: int) -> bytes:
         """The hashes of a tile, full or partial; empty when there is none."""
+        ...
+
+    def tiles(self, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The hashes of tiles by (level, index), as ``tile`` gives each, in one exchange with the database."""
         ...
 
     def disclosures(self, positions: Sequence[int]) -> dict[int, bytes]:

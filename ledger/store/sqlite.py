@@ -25,12 +25,12 @@ from eventsourcing.persistence import ApplicationRecorder, Notification, StoredE
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor
 
 from ledger.errors import Conflict, NotFound, StoreError
-from ledger.store.protocol import Head, Meanwhile, Row, nothing
+from ledger.store.protocol import Head, Meanwhile, Row, nothing, placed
 from ledger.store.sqlite_errors import LOCK_TIMEOUT, translated
 from ledger.store.sqlite_index import Index, Indexer
 from ledger.store.sqlite_pool import ReadingPool
 from ledger.store.sqlite_subscription import FileFollower
-from ledger.store.sqlite_tail import GENERATION, Tail, placed
+from ledger.store.sqlite_tail import GENERATION, Tail
 from ledger.store.sqlite_transactions import ROWS, SQLiteReads, SQLiteWrites
 from ledger.store.subscription import Watch, WokenSubscription
 

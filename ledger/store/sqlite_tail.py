@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from msgspec import UNSET
-
 from ledger.errors import StoreError
-from ledger.store.protocol import NewRow, Row
+from ledger.store.protocol import NewRow
 
 _NOWHERE = (0, -1)
 """The version and position of no entry."""
@@ -93,19 +91,3 @@ class Tail:
         """The last member version of a member in the tail, or None."""
         found = self._new.members.get(member)
         return self._old.members.get(member) if found is None else found
-
-
-def placed(row: Row) -> NewRow:
-    """A stored entry with what finds it again. Raises ``StoreError`` when the bytes are no entry."""
-    content = row.content()
-    event, seal = content.event, content.seal
-    return NewRow(
-        *row,
-        stream=event.stream,
-        version=seal.version,
-        type=event.type,
-        member=None if event.member is UNSET else event.member,
-        member_version=None if seal.member_version is UNSET else seal.member_version,
-        source=event.source,
-        id=event.id,
-    )

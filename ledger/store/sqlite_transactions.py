@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ledger.errors import StoreError, StoreFull
-from ledger.store.protocol import PAGE, Batch, Head, Row, Selection, WrappedKey
+from ledger.store.protocol import PAGE, Batch, Columns, Head, Row, Selection, WrappedKey, placed
 from ledger.store.sqlite_index import ADVICE, Column, Index
-from ledger.store.sqlite_tail import Tail, placed
+from ledger.store.sqlite_tail import Tail
 
 _LAST = 2**62
 """Above every position; SQLite's integers end at 2^63."""
@@ -51,11 +51,15 @@ class SQLiteReads:
         )
         return list(map(_row, found))
 
-    def columns(self, first: int, count: int) -> tuple[Sequence[int], Sequence[bytes]]:
-        """The positions and entries there are at ``count`` positions from ``first``, in order: for long scans."""
-        found = self._cursor.execute(f"{ROWS} WHERE rowid BETWEEN ? AND ?", (first + 1, first + count))
-        flat: list[Any] = list(itertools.chain.from_iterable(found))
-        return flat[::2], flat[1::2]
+    def columns(self, first: int, count: int) -> Columns:
+        """The rows there are at ``count`` positions from ``first``."""
+        bounds = first + 1, first + count
+        found = self._cursor.execute("SELECT entry FROM entries WHERE rowid BETWEEN ? AND ? ORDER BY rowid", bounds)
+        entries = [entry for (entry,) in found]
+        if len(entries) == count:  # a key is there once, so all are there: nothing is to be asked of the positions
+            return Columns(range(first, first + count), entries)
+        rows = self._cursor.execute(f"{ROWS} WHERE rowid BETWEEN ? AND ? ORDER BY rowid", bounds).fetchall()
+        return Columns([position for position, _ in rows], [entry for _, entry in rows])
 
     def stream(self, name: str) -> list[Row]:
         """All rows of a stream, by version."""
@@ -110,6 +114,10 @@ class SQLiteReads:
             "SELECT hashes FROM tiles WHERE level = ? AND number = ?", (level, index)
         ).fetchone()
         return bytes(found[0]) if found else b""
+
+    def tiles(self, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The hashes of tiles by (level, index), as ``tile`` gives each."""
+        return [self.tile(*each) for each in wanted]
 
     def disclosures(self, positions: Sequence[int]) -> dict[int, bytes]:
         """The sealed disclosures by position; positions without any are left out."""

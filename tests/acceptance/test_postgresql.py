@@ -1,5 +1,6 @@
 """A ledger's life with its store in PostgreSQL: every verb works as on a file, and no password is ever printed."""
 
+import psycopg
 import pytest
 
 from tests.support.events import requested, stage_changed
@@ -30,6 +31,32 @@ def test_every_verb_works_on_a_store_in_postgresql(run, store, data, tmp_path):
     proof = tmp_path / "proof"
     proof.write_bytes(run("prove", "2", "--store", store).out)
     assert proof.read_bytes().startswith(b"c2sp.org/tlog-proof@v1\n")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    {
+        "stream": "reservation:R-9",
+        "version": 9,
+        "type": "reservation.confirmed",
+        "member": "M-9",
+        "member_version": 9,
+        "source": "urn:elsewhere",
+        "id": "z",
+    }.items(),
+)
+def test_a_column_altered_beside_an_entry_is_named_by_the_audit_with_exit_code_20(run, store, column, value):
+    assert run("--store", store, "init", "studio", "--origin", "ledger.example/studio").code == 0
+    assert run("append", "-", "--store", store, stdin=EVENTS).code == 0
+    with psycopg.connect(store) as owner:
+        owner.execute("ALTER TABLE ledger_studio.entries DISABLE TRIGGER ALL")
+        owner.execute(f"UPDATE ledger_studio.entries SET {column} = %s WHERE position = 2", (value,))
+    audited = run("audit", "--store", store, "--json")
+    fault = audited.json["first_fault"]
+    assert (audited.code, audited.json["ok"], fault["position"], fault["kind"]) == (20, False, 2, "place")
+    assert fault["detail"].startswith(f"its column {column} holds {value!r}, the entry states ")
+    people = run("audit", "--store", store)
+    assert (people.code, people.out.startswith(b"FAULT at position 2, kind place: its column ")) == (20, True)
 
 
 def test_the_store_is_taken_from_the_environment_and_from_behind_the_verb(run, store, monkeypatch):

@@ -84,6 +84,8 @@ def test_every_statement_finds_its_rows_by_an_index(log):
         sql.streams: (["reservation:R-1"],),
         sql.member_versions: (["M-1"],),
         sql.tile: (0, 0),
+        sql.tiles: ([0, 1], [0, 0]),
+        sql.columns: (5, 500),
         sql.disclosures: ([1, 2],),
         sql.data_keys: (["M-1"], ["reservation:R-1"]),
         "SELECT * FROM ledger_studio.stored_events WHERE originator_id = %s ORDER BY originator_version": ("x",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ import orjson
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.merkle import root_of
 from ledger.note import Ed25519Signer, MLDSA44Signer
-from ledger.store.protocol import Head, Row, Selection
+from ledger.store.protocol import Columns, Head, Row, Selection
 from tests.support.forgery import canonical, leaf, tree
 
 ORIGIN = "ledger.example/studio"
@@ -72,7 +72,7 @@ class Memory:
         """Make tiles, head and a checkpoint of the whole fit the entries."""
         entries = [row.entry for row in self.entries]
         self.leaves = [leaf(entry) for entry in entries]
-        self.tiles = {(tile.level, tile.index): tile.hashes for tile in tree(entries)}
+        self.hashes = {(tile.level, tile.index): tile.hashes for tile in tree(entries)}
         last = orjson.loads(entries[-1])["seal"]["recorded"] if entries else ""
         self.ends = Head(len(entries), self.leaves[-1] if entries else bytes(32), last, 1)
         self.notes = [(len(entries), self.sign(len(entries)))] if entries else []
@@ -91,12 +91,15 @@ class Memory:
         last = selection.last if selection.last is not None else 1 << 62
         return [row for row in self.entries if selection.first <= row.position <= last][:limit]
 
-    def columns(self, first: int, count: int) -> tuple[list[int], list[bytes]]:
+    def columns(self, first: int, count: int) -> Columns:
         rows = self.rows(Selection(first, first + count - 1), count)
-        return [row.position for row in rows], [row.entry for row in rows]
+        return Columns([row.position for row in rows], [row.entry for row in rows])
 
     def tile(self, level: int, index: int) -> bytes:
-        return self.tiles.get((level, index), b"")
+        return self.hashes.get((level, index), b"")
+
+    def tiles(self, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
+        return [self.tile(*each) for each in wanted]
 
     def checkpoints(self, after: int, limit: int = 1000) -> list[tuple[int, bytes]]:
         return [(size, note) for size, note in self.notes if size > after][:limit]

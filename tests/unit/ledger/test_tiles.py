@@ -12,9 +12,12 @@ from ledger.tiles import (
     Tile,
     TileRef,
     consistency_proof,
+    consistency_tiles,
+    edge_tiles,
     entries_path,
     format_bundle,
     inclusion_proof,
+    inclusion_tiles,
     parse_bundle,
     parse_path,
     partial_width,
@@ -241,6 +244,26 @@ def test_a_proof_reads_each_tile_once(stored):
 
     inclusion_proof(read, 12_345, COUNT)
     assert len(asked) == len(set(asked)) <= 5
+
+
+@given(st.one_of(st.integers(1, 700), st.integers(1, COUNT), st.integers(65_530, 65_550)), st.data())
+def test_the_tiles_told_ahead_are_those_that_are_read(stored, size, data):
+    asked = set()
+
+    def read(level, index):
+        asked.add((level, index))
+        return stored[level, index]
+
+    other = data.draw(st.integers(1, size))
+    for told, run in (
+        (inclusion_tiles(other - 1, size), lambda: inclusion_proof(read, other - 1, size)),
+        (consistency_tiles(other, size), lambda: consistency_proof(read, other, size)),
+        (edge_tiles(size), lambda: root_at(read, size)),
+    ):
+        asked.clear()
+        run()
+        assert asked == set(told)
+        assert len(told) == len(set(told))
 
 
 def test_no_proof_for_a_leaf_outside_the_tree_nor_from_size_0(read):

@@ -168,7 +168,7 @@ def test_the_end_of_a_line_within_a_seal_is_a_fault_of_form_there() -> None:
 def test_a_sound_log_counts_its_last_leaf_and_time() -> None:
     source = Memory(SIZE)
     audit = Entries(ORIGIN, KEYS, (Counters(), Counters()))
-    audit.check(0, [row.entry for row in source.entries], source.tiles[0, 0], altered)
+    audit.check(0, [row.entry for row in source.entries], source.hashes[0, 0], altered)
     assert (audit.leaf, audit.recorded.decode()) == (source.ends.leaf, source.ends.recorded)
     assert audit.check(SIZE, [], b"", altered) == ([], None)
 

@@ -81,11 +81,13 @@ def columns(stated: Stated) -> list[list[Any]]:
     return [list(column) for column in stated._columns()]
 
 
-@given(entry=altered())
-def test_what_many_at_a_time_accept_one_by_one_accepts_too_and_reads_the_same_from_it(entry: bytes) -> None:
-    many = Form()._read_many([entry])
+@given(entry=altered(), places=st.booleans())
+def test_what_many_at_a_time_accept_one_by_one_accepts_too_and_reads_the_same_from_it(
+    entry: bytes, places: bool
+) -> None:
+    many = Form(places=places)._read_many([entry])
     if many is not None and bounded(many):
-        one, fault = read_one(entry)
+        one, fault = read_one(entry, places=places)
         assert fault is None
         assert columns(many) == columns(one)
 

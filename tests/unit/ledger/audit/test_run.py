@@ -138,7 +138,7 @@ def test_other_bytes_of_the_same_content_are_no_entry_though_they_are_in_the_tre
     source.entries[position] = row._replace(entry=respell(row.entry))
     assert source.entries[position] != row
     source.leaves[position] = leaf(source.entries[position].entry)
-    source.tiles = {(t.level, t.index): t.hashes for t in tree([row.entry for row in source.entries])}
+    source.hashes = {(t.level, t.index): t.hashes for t in tree([row.entry for row in source.entries])}
     assert found(source) == (position, "format")
 
 
@@ -148,7 +148,7 @@ def test_entries_that_read_well_only_together_are_none() -> None:
     joined = one + b"\n" + two
     source.entries[100] = source.entries[100]._replace(entry=joined[:50])
     source.entries[101] = source.entries[101]._replace(entry=joined[50:])
-    source.tiles = {(t.level, t.index): t.hashes for t in tree([row.entry for row in source.entries])}
+    source.hashes = {(t.level, t.index): t.hashes for t in tree([row.entry for row in source.entries])}
     assert found(source) == (100, "format")
 
 
@@ -187,7 +187,7 @@ def test_the_last_entry_is_told_from_its_leaf_by_a_checkpoint_or_by_the_head() -
         if not notes:
             source.notes = []
         row = source.entries[299]
-        source.tiles[0, 1] = source.tiles[0, 1][:-32] + bytes(32)
+        source.hashes[0, 1] = source.hashes[0, 1][:-32] + bytes(32)
         assert found(source) == (299, "tile")
         made = orjson.loads(row.entry)
         changed(made)
@@ -351,7 +351,7 @@ def test_what_is_appended_during_an_audit_is_left_for_the_next() -> None:
     source, longer = Memory(300), Memory(400)
 
     def append(done: int, total: int) -> None:
-        source.entries, source.tiles, source.ends = longer.entries, longer.tiles, longer.ends
+        source.entries, source.hashes, source.ends = longer.entries, longer.hashes, longer.ends
         source.notes = longer.notes
 
     report = audit(source, KEYS, progress=append)
