@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tools.bench.measure import Figure
 from tools.bench.session import Session
-from tools.bench.work import append, audit, growth, http, proof
+from tools.bench.work import append, audit, growth, http, proof, redaction
 
 
 class Measurement(NamedTuple):
@@ -26,5 +26,6 @@ SUITE = (
     Measurement("http", http.TITLE, http.TEXT, http.figures),
     Measurement("audit", audit.TITLE, audit.TEXT, audit.figures),
     Measurement("proof", proof.TITLE, proof.TEXT, proof.figures),
+    Measurement("redaction", redaction.TITLE, redaction.TEXT, redaction.figures),
     Measurement("growth", growth.TITLE, growth.TEXT, growth.figures, long=True),
 )
