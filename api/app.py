@@ -42,6 +42,8 @@ ROUTES: Routes = (
 )
 POSTERS = 4
 """Threads that check large bodies at once."""
+ERASERS = 2
+"""Threads that erase, one a ledger: each may take minutes, for which no post is to wait."""
 COLLECTOR = (10_000, 20, 50)
 """Thresholds of the garbage collector while serving. A request leaves no cycles, and what lives long (modules, heads of
 streams) is large: at Python's own thresholds a tenth of the time goes into looking at it again, in pauses of 40 ms."""
@@ -83,6 +85,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     journal: Journal = app.state.journal
     app.state.readers = Threads(READERS, READERS // 2)
     app.state.posters = Threads(POSTERS, POSTERS // 2)
+    app.state.erasers = Threads(ERASERS, ERASERS // 2)
     app.state.room = Room(max(settings.body_memory, 2 * settings.body_limit))
     publishers = Publishers(app.state.plan, settings.data, journal.alarm)
     ledgers = Ledgers(settings.data, journal.alarm, publishers, settings.store, accept_clock=settings.accept_clock)

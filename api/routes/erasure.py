@@ -48,9 +48,9 @@ async def post_erasure(request: Request) -> Response:
             reason = msgspec.json.decode(body, type=ErasureRequest).reason
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise BadRequest('the body is not {"reason": CODE}') from None
-    posters: Threads = request.app.state.posters
+    erasers: Threads = request.app.state.erasers
     # Shielded: a client that goes away leaves an erasure to its end.
-    work = posters.run(access.name, erase, access.log, Target(member=member), reason, access.credential)
+    work = erasers.run(access.name, erase, access.log, Target(member=member), reason, access.credential)
     receipt = await asyncio.shield(work)
     return Response(msgspec.json.encode(receipt), 200, media_type=negotiation.JSON)
 

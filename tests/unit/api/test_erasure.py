@@ -1,12 +1,15 @@
 """Erasing a member over HTTP."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ledger.errors import NotFound
 from ledger.proof import parse_proof, verify_entry
 from tests.support.events import cloud, requested
-from tests.support.http import BASE, slug
+from tests.support.http import BASE, NDJSON, slug
 
 
 @pytest.fixture
@@ -56,3 +59,23 @@ def test_a_reason_that_is_no_code_an_unknown_member_and_a_bad_id_are_refused(fil
     assert slug(erase(filled, member="M-9")) == "not-found"
     assert slug(erase(filled, member="%20")) == "bad-parameter"
     assert filled.log.head().epoch == 1
+
+
+def test_erasures_that_take_long_keep_no_large_post_waiting(filled, monkeypatch):
+    begun, ended = threading.Semaphore(0), threading.Event()
+
+    def erasing(*_):
+        begun.release()
+        assert ended.wait(20)
+        raise NotFound("nobody")
+
+    monkeypatch.setattr("api.routes.erasure.erase", erasing)
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(erase, filled, member=f"M-{number}") for number in range(3)]
+        assert begun.acquire(timeout=20)
+        events = b"\n".join(requested(f"R-{number}", "M-1") for number in range(100, 200))
+        try:
+            assert filled.post(events, NDJSON).status_code == 201
+        finally:
+            ended.set()
+        assert [one.result().status_code for one in asked] == [404] * 3
