@@ -140,11 +140,12 @@ class Ledgers:
             logs, self._logs = self._logs, {}
             tails, self._tails = self._tails, {}
         await to_thread.run_sync(self.publishers.close)
-        await asyncio.gather(*(to_thread.run_sync(tail.close) for tail in tails.values()))
+        await asyncio.gather(*(to_thread.run_sync(self._close, name, tail) for name, tail in tails.items()))
         await asyncio.gather(*(to_thread.run_sync(self._close, name, log) for name, log in logs.items()))
 
-    def _close(self, name: str, log: Log) -> None:
+    def _close(self, name: str, what: Tail | Log) -> None:
         try:
-            log.close()
-        except LedgerError as error:
-            self._alarm(name, f"while closing: {error}")
+            what.close()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others have to be closed
+            told = str(error) if isinstance(error, LedgerError) else type(error).__name__
+            self._alarm(name, f"while closing: {told}")

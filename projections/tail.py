@@ -64,6 +64,7 @@ class Tail:
         self._tell = tell
         self._stopped: set[Generation] = set()  # of which the operator knows
         self._behind = False  # and it was not our turn
+        self._failing = False  # when the store was last to be opened
         self._live_turns, self._filling_turns = Turns(PATIENCE_SECONDS), Turns(FILL_PATIENCE_SECONDS)
         self._runner: Runner | None = None  # once the store is open
         self._opened = threading.Event()
@@ -98,8 +99,11 @@ class Tail:
 
     @contextmanager
     def reading(self) -> Iterator[Reads]:
-        """A consistent view of the rows. Raises ``Unready`` when the store can't be opened, else as the store's."""
-        if not self._opened.wait(OPEN_SECONDS) or self._runner is None:
+        """A consistent view of the rows. Raises ``Unready`` when the store can't be opened, else as the store's.
+
+        Waits for the store only while it is being opened for the first time: one that fails is not to hold readers.
+        """
+        if not self._opened.wait(0 if self._failing else OPEN_SECONDS) or self._runner is None:
             raise Unready("the projections can't be opened", advice="try again")
         with self._runner.store.reading() as reads:
             yield reads
@@ -128,6 +132,7 @@ class Tail:
             except _Ended:
                 return
             except Exception as error:  # noqa: BLE001 - a thread that ended would leave everybody waiting
+                self._failing = True
                 if told != (told := _worded(error)):
                     self._tell(told)
                 self._closing.wait(RETRY_SECONDS)

@@ -177,7 +177,7 @@ def test_a_projection_that_stops_is_told_once_and_goes_on_after_a_retry(places, 
 
 def test_a_store_that_fails_for_a_time_is_told_once_and_tried_until_it_works(places, log, monkeypatch):
     monkeypatch.setattr("projections.tail.RETRY_SECONDS", 0.02)
-    monkeypatch.setattr("projections.tail.OPEN_SECONDS", 0.05)
+    monkeypatch.setattr("projections.tail.OPEN_SECONDS", WAIT)
     away = [True]
     told = []
 
@@ -189,8 +189,10 @@ def test_a_store_that_fails_for_a_time_is_told_once_and_tried_until_it_works(pla
     tail = Tail(log, opened, told.append, projections=(projection(),))
     try:
         until(lambda: told)
+        asked = time.monotonic()
         with pytest.raises(Unready), tail.reading():
             pass
+        assert time.monotonic() - asked < WAIT / 2, "a store that fails is not waited for"
         time.sleep(0.1)
         away.clear()
         reach(tail, log)
