@@ -288,7 +288,10 @@ class PostgresProjections:
         name = Identifier(self.schema)
         with self._sessions.get_connection() as connection:
             if not _is_there(connection, "to_regclass", f"{name.as_string()}.layout"):
-                with suppress(errors.DuplicateTable, errors.UniqueViolation), connection.transaction():
+                with (
+                    suppress(errors.DuplicateSchema, errors.DuplicateTable, errors.UniqueViolation),
+                    connection.transaction(),
+                ):
                     if not _is_there(connection, "to_regnamespace", name.as_string()):
                         _create_schema(connection, name)
                     connection.execute(SQL(_PREPARE).format(s=name))

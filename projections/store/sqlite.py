@@ -137,10 +137,11 @@ class SQLiteWrites(SQLiteReads):
         try:
             yield
         except BaseException:
-            self._connection.execute("ROLLBACK TO attempt")
+            with suppress(sqlite3.Error):  # on a full disk the whole transaction may have been rolled back already
+                self._connection.execute("ROLLBACK TO attempt")
+                self._connection.execute("RELEASE attempt")
             raise
-        finally:
-            self._connection.execute("RELEASE attempt")
+        self._connection.execute("RELEASE attempt")
 
     def mark(self, generations: Sequence[Generation]) -> None:
         """Set how far generations are: the position, leaf and fault of each."""
