@@ -6,6 +6,8 @@ has it: what is not signed by a known log is refused, and what is served is publ
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 from http import HTTPStatus
 from pathlib import Path
@@ -22,6 +24,9 @@ from tools.witness import Witness
 
 VARIABLE = "CONTINUITY_WITNESS"
 """Names the witness's folder in the environment."""
+BODY_SECONDS = 10.0
+"""Seconds in which a request must have arrived: it has a few kilobytes."""
+_log = logging.getLogger("uvicorn.error")
 _TEXT = "text/plain; charset=utf-8"
 
 
@@ -31,10 +36,14 @@ def create_app(witness: Witness | None = None) -> Starlette:
 
     async def add_checkpoint(request: Request) -> Response:
         body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > MAX_REQUEST:
-                return PlainTextResponse("the request is too large\n", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for part in request.stream():
+                    body += part
+                    if len(body) > MAX_REQUEST:
+                        return _closing("the request is too large\n", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        except TimeoutError:
+            return _closing("the request did not arrive in time\n", HTTPStatus.REQUEST_TIMEOUT)
         try:
             return Response(await run_in_threadpool(opened.add_checkpoint, bytes(body)), media_type=_TEXT)
         except Refused as refused:
@@ -53,6 +62,7 @@ def create_app(witness: Witness | None = None) -> Starlette:
         return PlainTextResponse("".join(f"{key}\n" for key in opened.keys))
 
     async def failed(request: Request, error: Exception) -> Response:
+        _log.error("a request failed: %s", error)
         return PlainTextResponse("the witness can't answer now\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
     return Starlette(
@@ -63,3 +73,8 @@ def create_app(witness: Witness | None = None) -> Starlette:
         ],
         exception_handlers={LedgerError: failed, OSError: failed},
     )
+
+
+def _closing(text: str, status: HTTPStatus) -> Response:
+    """An answer after which the rest of the request is not read."""
+    return PlainTextResponse(text, status, headers={"Connection": "close"})

@@ -1,9 +1,9 @@
 """A witness's folder: who it is, which logs it knows, and what it cosigned last of each.
 
-Owns the files and the order of effects: lock the log's line, read what was cosigned last, decide, persist the new
-checkpoint durably, sign, unlock, answer. A crash before the write leaves the old checkpoint and no signature was given
-out; after it, a checkpoint that nobody was told of: the log learns its size by a 409 and goes on from there. Never
-serves HTTP by itself. Layout::
+Owns the files and the order of effects: lock, read what was cosigned last, decide, sign, persist the new checkpoint
+durably with the signatures, unlock, answer. A crash before the write leaves the old checkpoint, and no signature was
+given out; after it, a checkpoint that nobody was told of: the log learns its size by a 409 and goes on from there.
+Never serves HTTP by itself. Layout::
 
     name                  the witness's name          logs       verifier keys of the logs it knows, one a line
     ed25519.seed          64 hex digits               ml-dsa-44.seed
@@ -12,6 +12,7 @@ serves HTTP by itself. Layout::
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -35,6 +36,7 @@ from ledger.note import (
 )
 from ledger.private_files import locked, read_private, read_secret, write_private
 
+_HASH = re.compile(r"[0-9a-f]{64}")
 _ED25519 = "ed25519.seed"
 _ML_DSA_44 = "ml-dsa-44.seed"
 
@@ -105,7 +107,7 @@ class Witness:
     def checkpoint(self, origin_hash: str) -> bytes:
         """The checkpoint cosigned last of the log whose origin has this SHA-256, in hex. Raises ``NotFound``."""
         path = self.folder / f"{origin_hash}.checkpoint"
-        if len(origin_hash) != 64 or not origin_hash.isalnum() or not path.is_file():
+        if not _HASH.fullmatch(origin_hash) or not path.is_file():
             raise NotFound("no checkpoint of that log was cosigned here")
         return read_private(path)
 

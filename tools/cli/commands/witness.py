@@ -14,7 +14,7 @@ from ledger.errors import MalformedPolicy
 from ledger.trust_policy import TrustPolicy, parse_policy
 from tools.cli import output
 from tools.cli.commands.proofs import FILE, read_file, read_keys
-from tools.cli.commands.serve import logging_of, warn_of
+from tools.cli.commands.serve import CONNECTION, MOST_CONNECTIONS, logging_of, warn_of
 from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
 from tools.files import written
@@ -80,9 +80,11 @@ def serve(settings: Settings, folder: Path, host: str, port: int) -> None:
         uvicorn.run(
             APPLICATION,
             factory=True,
+            http=CONNECTION,
             host=host,
             port=port,
             server_header=False,
+            limit_concurrency=MOST_CONNECTIONS,
             access_log=False,
             log_config=logging_of(),
         )
