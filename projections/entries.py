@@ -51,9 +51,9 @@ def read_entries(source: Source, first: int, last: int) -> Entries:
         if not page or page[0].position != first or page[-1].position - first + 1 != len(page):
             raise StoreError(f"the log has no entry at position {first}, or one after it", advice="audit the ledger")
         try:
-            for row in page:
-                folded.append(read(row.entry))
-                stored.append(row.entry)
+            for _, entry in page:
+                folded.append(read(entry))
+                stored.append(entry)
         except InvalidEvent as error:
             if folded:
                 break

@@ -79,6 +79,7 @@ class Folded(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     seal: Seal
 
 
+_VERSIONS: Final = {name: catalog.get(name).version for name in catalog.names()}
 _decode = msgspec.json.Decoder(Folded).decode
 
 
@@ -92,10 +93,9 @@ def read(entry: bytes) -> Folded:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise StoreError(f"an entry does not read: {error}") from None
     event = folded.event
-    event_type = catalog.get(event.type)
-    if event.v == event_type.version:
+    if _VERSIONS.get(event.type) == event.v:
         return folded
-    upcast = event_type.upcast(event.v, event.data)
+    upcast = catalog.get(event.type).upcast(event.v, event.data)
     return Folded(msgspec.structs.replace(event, data=upcast), folded.seal)
 
 

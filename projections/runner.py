@@ -22,17 +22,23 @@ from projections.entries import Entries, Source, read_entries, streams_of
 from projections.fold import Part, fold
 from projections.models import READ_MODELS
 from projections.projection import Projection
-from projections.store.protocol import Generation, ProjectionStore, Reads, Writes
-from projections.work import Work
+from projections.store.protocol import Generation, ProjectionStore, Reads, RowsRefused, Unready, Writes
+from projections.work import Load, Work
 
 BATCH: Final = 10_000
 """Entries folded in one transaction: enough to make its cost small, few enough to keep memory flat."""
+STRIDE: Final = 6
+"""Batches of a rebuild that are written together: a row that changes in several of them is written once."""
 CACHED_ROWS: Final = 100_000
 """Rows of a table that are kept from one batch to the next."""
 
 Progress = Callable[[int, int], None]
 """Told (entries folded, entries to fold) after each batch; a rebuild counts from nothing."""
 Which = Literal["live", "filling", "all"]
+
+
+class _Failed(Exception):
+    """A handler failed, of a batch that is not written by itself."""
 
 
 class _Kept(NamedTuple):
@@ -56,6 +62,7 @@ class Runner:
         *,
         projections: Sequence[Projection] = READ_MODELS,
         batch: int = BATCH,
+        stride: int = STRIDE,
         cached_rows: int = CACHED_ROWS,
         decisions: Source | None = None,
     ) -> None:
@@ -65,8 +72,10 @@ class Runner:
         self._log = log
         self._decisions = log if decisions is None else decisions
         self._batch = batch
+        self._stride_entries = stride * batch
         self._cached_rows = cached_rows
-        self._kept: dict[tuple[str, int], _Kept] = {}  # used under the store's write transaction
+        self._kept: dict[tuple[str, int], _Kept] = {}
+        self._careful = -1  # up to this position, each batch is written by itself
 
     def __enter__(self) -> Self:
         return self
@@ -162,9 +171,13 @@ class Runner:
 
     def _bring_up(self, which: Which, projections: Sequence[Projection], progress: Progress | None) -> int:
         size = self._log.head().size
+        while self._stride(which, projections, size, progress):
+            pass
         while (done := self._step(which, projections, size)) is not None:
             if progress is not None and done < size:
                 progress(done, size)
+            while self._stride(which, projections, size, progress):
+                pass
         if progress is not None:
             progress(size, size)
         return size
@@ -202,19 +215,92 @@ class Runner:
     def _let_go(self, now: Sequence[Generation]) -> None:
         """Drop the rows of generations that nobody folds any more: each rebuild leaves one behind."""
         folded = {one[:2] for one in now if one.state in ("live", "filling")}
-        self._kept = {which: kept for which, kept in self._kept.items() if which in folded}
+        for which in set(self._kept) - folded:
+            self._kept.pop(which, None)  # another thread may have taken it
+
+    def _stride(self, which: Which, projections: Sequence[Projection], size: int, progress: Progress | None) -> bool:
+        """Fold several batches into the generations being filled that are furthest behind, and write them together.
+
+        Folds with nothing locked, so that live rows are kept up meanwhile; what another runner has moved on by then is
+        let go. Leaves the last batch, and those in which an event fails, to ``_step``. Returns whether it did anything.
+        """
+        if which == "live":
+            return False
+        with self.store.reading() as reads:
+            targets = _targets("filling", projections, reads.generations(), size - self._batch)
+        behind = min((one.position for _, one in targets), default=size)
+        last = min(
+            [behind + self._stride_entries, size - 1, *(one.position for _, one in targets if one.position > behind)]
+        )
+        if last - behind <= self._batch or behind < self._careful:
+            return False
+        parts = [Part(projection, one, self._aside(one)) for projection, one in targets if one.position == behind]
+        try:
+            position, leaf = self._fold_far(parts, behind, last, size, progress)
+            with self.store.writing() as writes:
+                now = writes.generations()
+                self._put(writes, [part for part in parts if part.generation in now], position, leaf)
+        except (_Failed, RowsRefused, Unready):  # unready: somebody has dropped a generation meanwhile
+            self._careful = last
+        else:
+            if progress is not None and position + 1 < size:
+                progress(position + 1, size)
+        return True
+
+    def _fold_far(
+        self, parts: Sequence[Part], position: int, last: int, size: int, progress: Progress | None
+    ) -> tuple[int, bytes]:
+        """Fold the entries after a position up to ``last``; returns the last one's position and leaf hash."""
+        leaf, before = b"", position
+        while position < last:
+            if progress is not None and position > before:
+                progress(before + 1, size)  # no more is written yet; but whoever is told may end it here
+            try:
+                entries = read_entries(self._log, position + 1, min(position + self._batch, last))
+            except StoreError:
+                if position == before:
+                    raise
+                break  # what comes before it is good
+            streams: dict[str, dict[str, bool]] = {}
+            for part in parts:
+                if part.work.prefetches:
+                    streams = streams or streams_of(entries.read)
+                    part.work.prefetch(streams, _Aside(self.store, part.generation).many)
+            if fold(parts, entries.read):
+                raise _Failed
+            position += len(entries.read)
+            leaf = entries.leaf(len(entries.read))
+        return position, leaf
+
+    def _put(self, writes: Writes, parts: Sequence[Part], position: int, leaf: bytes) -> None:
+        """Write what is folded into parts, and mark them. Raises ``RowsRefused``, and the transaction is lost."""
+        for part in parts:
+            for table, changes in part.work.take().items():
+                writes.put(table, part.generation.number, changes)
+            before, part.generation = part.generation, part.generation._replace(position=position, leaf=leaf)
+            part.work.trim(self._cached_rows)
+            self._kept[before[:2]] = _Kept((position, leaf), part.work)
+        writes.mark([part.generation for part in parts])
+
+    def _aside(self, generation: Generation) -> Work:
+        """As ``_work``, to be folded into outside of a transaction."""
+        load = _Aside(self.store, generation).one
+        return self._cached(generation, load) or Work(load, complete=generation.position < 0)
 
     def _work(self, writes: Writes, generation: Generation) -> Work:
         """The rows of a generation as this runner left them, if it was the last to write; else none are known yet."""
+        return self._cached(generation, _Loader(writes, generation).one) or _fresh(writes, generation)
+
+    def _cached(self, generation: Generation, load: Load) -> Work | None:
         kept = self._kept.pop(generation[:2], None)
         if kept is not None and kept.mark == (generation.position, generation.leaf):
-            kept.work.load = _Loader(writes, generation).one
+            kept.work.load = load
             return kept.work
         if not self._holds(generation):
             raise StoreError(
                 f"the rows of {generation.projection} are of another log", advice="make new ones: continuity rebuild"
             )
-        return _fresh(writes, generation)
+        return None
 
     def _fold(self, writes: Writes, parts: Sequence[Part], entries: Entries) -> None:
         """Fold entries into parts that stand just before them; write rows and marks."""
@@ -260,6 +346,24 @@ class _Loader:
     def many(self, table: Any, keys: list[str]) -> Any:
         """The rows with these keys."""
         return self._reads.rows_of(table, keys, self._number)
+
+
+class _Aside:
+    """Loads rows of one generation, each time as they are stored then."""
+
+    def __init__(self, store: ProjectionStore, generation: Generation) -> None:
+        self._store = store
+        self._generation = generation
+
+    def one(self, table: Any, key: Any) -> Any:
+        """The row with a key."""
+        with self._store.reading() as reads:
+            return reads.row(table, key, self._generation.number)
+
+    def many(self, table: Any, keys: list[str]) -> Any:
+        """The rows with these keys."""
+        with self._store.reading() as reads:
+            return reads.rows_of(table, keys, self._generation.number)
 
 
 def _fresh(reads: Reads, generation: Generation) -> Work:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tools.bench.measure import Figure
 from tools.bench.session import Session
-from tools.bench.work import append, audit, growth, http, proof, redaction
+from tools.bench.work import append, audit, growth, http, proof, rebuild, redaction
 
 
 class Measurement(NamedTuple):
@@ -27,5 +27,7 @@ SUITE = (
     Measurement("audit", audit.TITLE, audit.TEXT, audit.figures),
     Measurement("proof", proof.TITLE, proof.TEXT, proof.figures),
     Measurement("redaction", redaction.TITLE, redaction.TEXT, redaction.figures),
+    Measurement("rebuild", rebuild.TITLE, rebuild.TEXT, rebuild.figures),
+    Measurement("rebuild-1m", rebuild.LONG_TITLE, rebuild.LONG_TEXT, rebuild.long_figures, long=True),
     Measurement("growth", growth.TITLE, growth.TEXT, growth.figures, long=True),
 )

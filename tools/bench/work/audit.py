@@ -53,12 +53,16 @@ def _audit(ledger: Ledger) -> float:
 
 
 def _scan(ledger: Ledger) -> float:
-    entries = _sqlite(ledger) if ledger.store is None else _postgres(ledger)
     start, count = time.perf_counter(), 0
-    for entry in entries:
+    for entry in stored_entries(ledger):
         sha256(entry).digest()
         count += 1
     return count / (time.perf_counter() - start)
+
+
+def stored_entries(ledger: Ledger) -> Iterator[bytes]:
+    """The bytes of all entries, read straight from the store."""
+    return _sqlite(ledger) if ledger.store is None else _postgres(ledger)
 
 
 def _sqlite(ledger: Ledger) -> Iterator[bytes]:

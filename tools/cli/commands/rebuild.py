@@ -10,6 +10,7 @@ from tools.cli import output
 from tools.cli.commands.projections import shown
 from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
+from tools.collector import relaxed
 
 
 @verb("rebuild", "continuity rebuild", "continuity rebuild reservations")
@@ -23,7 +24,7 @@ def rebuild(settings: Settings, names: tuple[str, ...]) -> None:
     when one has stopped at an event that it can't fold: queries then go on reading the old rows.
     """
     started = time.monotonic()
-    with settings.running() as (log, runner):
+    with relaxed(), settings.running() as (log, runner):
         with output.progress("folded", json=settings.json) as tick:
             size = runner.rebuild(names, tick)
         found, _ = shown(log, runner, names)
