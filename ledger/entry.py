@@ -87,6 +87,11 @@ def encode_body(body: EventBody) -> bytes:
     return _encode_body(body)
 
 
+def body(encoded: bytes) -> EventBody:
+    """The inverse of ``encode_body``, for bytes that it made."""
+    return msgspec.json.decode(encoded, type=EventBody)
+
+
 def build(
     body: bytes, by: str, member_version: int | None, position: int, prev: str, recorded: str, version: int
 ) -> bytes:

@@ -33,7 +33,9 @@ Owns the names, fields and default advice of failures. Never formats them for HT
         └── SignatureError
             ├── MalformedNote    not a signed note, checkpoint or verifier key
             ├── MalformedPolicy  not a trust policy
+            ├── MalformedRotation not a rotation of signing keys, or one that does not follow
             ├── UnknownKey       no signature by a known key
+            ├── RetiredKey       a signature by a key that did not hold at that size of the tree
             └── BadSignature     a known key's signature does not verify
 """
 
@@ -200,6 +202,14 @@ class MalformedNote(SignatureError):
 
 class MalformedPolicy(SignatureError):
     """Not a trust policy (c2sp.org/tlog-policy); the message names the line."""
+
+
+class MalformedRotation(SignatureError):
+    """Not a rotation of signing keys, or none that follows from the keys before it."""
+
+
+class RetiredKey(SignatureError):
+    """A signature by a key of the log on a tree of a size for which that key did not hold."""
 
 
 class UnknownKey(SignatureError):

@@ -17,14 +17,24 @@ from typing import cast
 from msgspec import Struct
 
 from ledger import entry as entries
-from ledger import lifecycle, privacy
+from ledger import lifecycle, privacy, rotation
 from ledger.datakeys import DataKeys, Pair
 from ledger.entry import LEDGER_STREAM, NO_PREVIOUS
-from ledger.errors import EventError, IdConflict, LifecycleRefused, VersionConflict
+from ledger.errors import (
+    EventError,
+    IdConflict,
+    InvalidEvent,
+    LifecycleRefused,
+    MalformedRotation,
+    SignatureError,
+    VersionConflict,
+)
 from ledger.event import Prepared, difference
 from ledger.heads import Heads, StreamHead
 from ledger.joined import check_joined
+from ledger.key_history import KeyHistory
 from ledger.store.protocol import Batch, Head, NewRow, Selection, Writes
+from ledger.tiles import Edge
 
 
 class Receipt(Struct, frozen=True, gc=False):
@@ -54,12 +64,14 @@ class Request(Struct):
     """Events to be decided in their order: all of them are sealed or none if ``atomic``, else each for itself.
 
     One that was refused already stands here as its error, which is its outcome; an atomic request holds none. One with
-    something to do ``within`` its transaction has that for itself; what this raises refuses the request.
+    something to do ``within`` its transaction has that for itself; what this raises refuses the request. So has one
+    whose event is made ``late``, from its position and the root of the tree before it.
     """
 
     events: Sequence[Prepared | EventError]
     atomic: bool
     within: Within | None = None
+    late: Callable[[int, bytes], Prepared] | None = None
 
 
 Result = list[Outcome] | EventError
@@ -72,7 +84,11 @@ _new_row = functools.partial(tuple.__new__, NewRow)
 class Flush:
     """The work of one transaction. Make it, ``run`` it over requests, then write ``batch`` and commit."""
 
-    def __init__(self, writes: Writes, head: Head, heads: Heads, keys: DataKeys, origin: str, recorded: str) -> None:
+    def __init__(
+        self, writes: Writes, head: Head, heads: Heads, keys: DataKeys, origin: str, recorded: str, edge: Edge
+    ) -> None:
+        """``edge`` is that of the tree up to ``head``; it is left as it is."""
+        self._edge = edge
         self.batch = Batch(head=head)
         self.leaves: list[bytes] = []
         self.results: list[Result] = []
@@ -144,7 +160,7 @@ class Flush:
                 head = moved.get(stream) or streams[stream]
                 state, version = self._next_state(event, head, moved, frozen=frozen), head.version + 1
                 if stream == LEDGER_STREAM:
-                    frozen = lifecycle.is_frozen(state)
+                    frozen = self._ledger_changed(event, position, state)
                 member_version = None if member is None else (counted.get(member) or members[member]) + 1
                 entry = entries.build(event.body, event.by, member_version, position, prev, recorded, version)
                 leaf = sha256(b"\x00" + entry).digest()
@@ -192,6 +208,29 @@ class Flush:
             heeded = moved.get(event.heeds) or self._heads.streams[event.heeds]
             lifecycle.heed(kind.kind, head.state, step, heeded.state)
         return lifecycle.advance(kind.kind, head.state, step)
+
+    def _ledger_changed(self, event: Prepared, position: int, state: lifecycle.State) -> bool:
+        """Whether the ledger is frozen after an event of its own; raises ``InvalidEvent`` for one that can't be."""
+        if event.type.name == rotation.TYPE:
+            self._check_rotation(event, position)
+        return lifecycle.is_frozen(state)
+
+    def _check_rotation(self, event: Prepared, position: int) -> None:
+        """See that a rotation of keys follows from those that hold, over the tree before it. Raises ``InvalidEvent``.
+
+        Whoever posts it: by this and nothing else the log's own entries lead from its first keys to those that hold.
+        """
+        before = self._writes.streams([LEDGER_STREAM]).get(LEDGER_STREAM, [])
+        before += [row.entry for row in self.batch.rows if row.stream == LEDGER_STREAM]
+        edge = self._edge.copy()
+        edge.extend(self.leaves)
+        try:
+            asked = rotation.Rotation.parse(position, entries.body(event.body).public())
+            if asked.root != edge.root():
+                raise MalformedRotation(f"it is made for another tree than that of {position:,} entries before it")
+            KeyHistory.of_entries(before).follow(asked)
+        except SignatureError as fault:
+            raise InvalidEvent(str(fault), "$.data", advice="keys are rotated by: continuity keys rotate") from None
 
     def _repeat(self, event: Prepared, position: int) -> Receipt:
         """The first receipt of an event that is recorded already. Raises ``IdConflict`` when this is no retry of it."""

@@ -13,21 +13,20 @@ proven to be in the tree, and the last of them says that it is the last: ``expor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from msgspec import Struct, field
 
 from ledger import handout
 from ledger.annex import Redaction
-from ledger.checkpoint import open_checkpoint
 from ledger.cosignature import Checkpoint
 from ledger.entry import Entry
 from ledger.errors import ProofError, VerificationError
 from ledger.handout import Record, Tally, read_line, read_number
 from ledger.joined import Side, side_of
+from ledger.key_history import Trust, open_by
 from ledger.merkle import HASH_SIZE, leaf_hash, verify_inclusion
-from ledger.note import VerifierKey
 from ledger.store.protocol import Row
 
 _HEADER = "continuity-history/v1"
@@ -179,14 +178,14 @@ def read_items(file: BinaryIO, header: Header) -> Iterator[tuple[Item, Entry]]:
         raise VerificationError(f"the history goes on after its {header.entries} entries")
 
 
-def verify_history(file: BinaryIO, keys: Sequence[VerifierKey]) -> ProvenHistory:
+def verify_history(file: BinaryIO, keys: Trust) -> ProvenHistory:
     """Read a whole history and check it: signature, each entry's proof and disclosures, and that none is missing.
 
     Raises ``SignatureError`` (a child of it) if its checkpoint isn't to be believed, ``ProofError`` for an entry that
     is not in the tree, ``VerificationError`` for a damaged file and for a history that is not whole.
     """
     header = read_header(file)
-    checkpoint = open_checkpoint(header.checkpoint, keys)
+    checkpoint = open_by(keys, header.checkpoint)
     tally, accounts, last, recorded = Tally(), {header.member: Told()}, -1, ""
     for item, entry in read_items(file, header):
         position = entry.seal.position

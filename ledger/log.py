@@ -16,28 +16,31 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import msgspec
 
-from ledger import moment, proof, proving, tiles
+from ledger import moment, proof, proving
 from ledger.checkpoint import Checkpoint
 from ledger.credentials import Credentials
 from ledger.datakeys import DataKeys
+from ledger.delay import Delay
 from ledger.entry import FORMAT_VERSION, LEDGER_STREAM, decode
 from ledger.epochs import Epochs
 from ledger.errors import Conflict, ForkError, NotFound, StoreUnreachable
 from ledger.event import LOCAL, SYSTEM, Credential
-from ledger.flush import Outcome, Within
+from ledger.flush import Outcome, Receipt, Within
+from ledger.key_history import KeyHistory
 from ledger.keys import Keys
 from ledger.merkle import HASH_SIZE
 from ledger.note import VerifierKey
 from ledger.privacy import Opened
 from ledger.private_files import locked, sync_folder
-from ledger.request import PIECE, Posted
+from ledger.request import PIECE, Late, Posted
 from ledger.signer import Signer, check_consistent
 from ledger.store.opening import StoreURL, create_store, discard_store, open_store
 from ledger.store.protocol import PAGE, Head, Row, Selection, Store
+from ledger.succession import Succession, history_of
 from ledger.writer import Clock, Writer
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -76,7 +79,8 @@ class Log:
         self._store = store
         self._keys = keys
         self._data_keys = DataKeys(keys, store.origin)
-        self._signer = Signer(keys, store.origin)
+        self._succession = Succession(store, keys)
+        self._signer = Signer(keys, self._succession)
         self._writer = Writer(
             store,
             self._data_keys,
@@ -85,10 +89,9 @@ class Log:
             alarm=alarm,
             committed=self._sign_when_due,
         )
-        self._signing = threading.Lock()  # held while the timer's thread signs
-        self._sign_lock = threading.Lock()  # guards the three below
+        self._timer = Delay(self._sign)
+        self._sign_lock = threading.Lock()  # guards what follows
         self._signed: tuple[Checkpoint, bytes] | None = None
-        self._timer: threading.Timer | None = None
         self._appended = False
         self._extends = False  # what was signed, as far as it is known
 
@@ -179,17 +182,12 @@ class Log:
     def close(self) -> None:
         """Commit what waits, sign the tree if it grew, and release everything. Idempotent."""
         self._writer.close()
-        with self._sign_lock:
-            timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
-            timer.join()
+        self._timer.cancel()
         try:
-            with self._signing:  # a timer that had gone off already
-                if self._appended:
-                    self._appended = False
-                    with contextlib.suppress(ForkError):  # refused to every caller already
-                        self.checkpoint()
+            if self._appended:
+                self._appended = False
+                with contextlib.suppress(ForkError):  # refused to every caller already
+                    self.checkpoint()
         finally:
             self._store.close()
 
@@ -206,8 +204,15 @@ class Log:
 
     @property
     def verifier_keys(self) -> tuple[VerifierKey, ...]:
-        """The public keys that its checkpoints are signed with."""
+        """The public keys that its checkpoints are signed with: those that hold now, whoever rotated them."""
+        self._keys.refresh()
         return self._keys.verifier_keys
+
+    @property
+    def key_history(self) -> KeyHistory:
+        """Which of its keys held when, by its entries: it opens earlier checkpoints too. Raises ``SignatureError``."""
+        with self._store.reading() as reads:
+            return history_of(reads)
 
     @property
     def credentials(self) -> Credentials:
@@ -241,14 +246,16 @@ class Log:
         *,
         atomic: bool = True,
         within: Within | None = None,
+        late: Late | None = None,
     ) -> Future[list[Outcome]]:
         """As ``append``, but at once: a few events are checked here for what needs no state, all else in the writer.
 
-        What is to be done ``within`` the transaction, whose events are then no one else's, may also refuse it.
+        What is to be done ``within`` the transaction, whose events are then no one else's, may also refuse it. An event
+        that is made ``late``, in its transaction, is the only one.
         Raises ``EventError`` (atomic), ``Busy`` and ``ReadOnly``; the future raises ``EventError`` (atomic),
         ``StoreError``, ``ReadOnly`` and ``ForkError``.
         """
-        posted = Posted(events, credential, atomic=atomic, within=within)
+        posted = Posted(events, credential, atomic=atomic, within=within, late=late)
         self._writer.check(posted)  # before the work; the writer looks again when it is done
         if len(posted) <= PIECE:
             posted.request()
@@ -258,6 +265,19 @@ class Log:
         answer.set_running_or_notify_cancel()  # so that it can't be cancelled: once queued, the events are written
         self._writer.submit(posted).add_done_callback(functools.partial(_pass_on, answer))
         return answer
+
+    def rotate_keys(self, reason: str, credential: Credential = LOCAL) -> Receipt:
+        """Replace the signing keys, for a ``reason`` given by its code; for owners only. See ``ledger.succession``.
+
+        Raises ``Denied``, ``Conflict`` when another rotation was quicker, ``KeyFileError``, and what ``append`` raises:
+        the old keys hold then, or the new ones if the entry was appended all the same.
+        """
+
+        def append(late: Late) -> Receipt:
+            return cast("Receipt", self.submit([], credential.as_system(), late=late).result()[0])
+
+        time = moment.recorded(self._writer.clock())
+        return self._succession.rotate(self._signer, reason, credential, time, append)
 
     def _append_created(self) -> None:
         data = {
@@ -374,6 +394,10 @@ class Log:
                     self._signed = current, note
         return current, note
 
+    def remembered(self) -> tuple[Checkpoint, bytes] | None:
+        """The last checkpoint that was signed here, as it is remembered outside the store."""
+        return self._signer.remembered()
+
     def prove(self, position: int) -> bytes:
         """The tlog-proof of the entry at a position, under the current checkpoint. Raises ``NotFound``.
 
@@ -403,28 +427,22 @@ class Log:
 
     def tile(self, path: str) -> bytes:
         """The content of a tile or entry bundle by its path (C2SP tlog-tiles). Raises ``InvalidPath``, ``NotFound``."""
-        wanted = tiles.parse_path(path)
-        missing = NotFound(f"there is no {path} in a log of {self.head().size:,} entries")
-        if wanted.level is None:
-            first = wanted.index * tiles.TILE_WIDTH
-            rows = self.page(Selection(first, first + wanted.width - 1))
-            if len(rows) < wanted.width:
-                raise missing
-            return tiles.format_bundle(row.entry for row in rows)
         with self._store.reading() as reads:
-            hashes = reads.tile(wanted.level, wanted.index)
-        if len(hashes) < wanted.width * HASH_SIZE:
-            raise missing
-        return hashes[: wanted.width * HASH_SIZE]
+            return proving.tile(reads, path)
 
     def _tree(self) -> Checkpoint:
         with self._store.reading() as reads:
             return proving.current(reads, self.origin)
 
     def _check_memory(self) -> None:
-        """Before the first append and disclosure: see that the store extends what was signed. Raises ``ForkError``."""
+        """Before the first append and disclosure: see that the store extends what was signed, by the keys here.
+
+        Raises ``ForkError``, ``KeyFileError``.
+        """
         if self._extends:
             return
+        if not self._keys.turning:
+            self._succession.check()
         remembered = self._signer.remembered()
         if remembered is not None:
             check_consistent(remembered[0], self._tree(), self.consistency)
@@ -432,19 +450,11 @@ class Log:
 
     def _sign_when_due(self, head: Head) -> None:
         """Sign soon after a commit, at most once in ``SIGN_SECONDS``; runs on the writer's thread."""
-        with self._sign_lock:
-            if self._timer is None:
-                timer = threading.Timer(SIGN_SECONDS, self._sign)
-                timer.daemon = True
-                timer.start()
-                self._timer = timer
+        self._timer.start(SIGN_SECONDS)
 
     def _sign(self) -> None:
-        with self._signing:
-            with self._sign_lock:
-                self._timer = None
-            with contextlib.suppress(Exception):  # a fork refuses the next append; another fault shows at the next call
-                self.checkpoint()
+        with contextlib.suppress(Exception):  # a fork refuses the next append; another fault shows at the next call
+            self.checkpoint()
 
 
 def _pass_on(answer: Future[list[Outcome]], done: Future[list[Outcome]]) -> None:

@@ -201,9 +201,17 @@ class Signer(ABC):
         """Sign a note text. ``time`` is POSIX seconds, and only of use to types that state one."""
         return Signature(self._key.name, self._key.key_id, self._value(text, time))
 
+    def sign_labelled(self, label: str, content: bytes) -> bytes:
+        """The bare signature over what is no note but ``content`` for the purpose that ``label`` names."""
+        return self._raw(labelled(label, content))
+
     @abstractmethod
     def _value(self, text: str, time: int) -> bytes:
         """What follows the key ID in the signature line."""
+
+    @abstractmethod
+    def _raw(self, message: bytes) -> bytes:
+        """The bare signature over a message."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._key.name}+{self._key.key_id.hex()}>"
@@ -219,7 +227,10 @@ class Ed25519Signer(Signer):
         super().__init__(name, ED25519, self._private.public_key().public_bytes_raw())
 
     def _value(self, text: str, time: int) -> bytes:
-        return self._private.sign(text.encode())
+        return self._raw(text.encode())
+
+    def _raw(self, message: bytes) -> bytes:
+        return self._private.sign(message)
 
 
 class Ed25519Cosigner(Signer):
@@ -232,7 +243,10 @@ class Ed25519Cosigner(Signer):
         super().__init__(name, COSIGNATURE_ED25519, self._private.public_key().public_bytes_raw())
 
     def _value(self, text: str, time: int) -> bytes:
-        return _time_bytes(time) + self._private.sign(cosigned_text(text, time))
+        return _time_bytes(time) + self._raw(cosigned_text(text, time))
+
+    def _raw(self, message: bytes) -> bytes:
+        return self._private.sign(message)
 
 
 class MLDSA44Signer(Signer):
@@ -250,7 +264,36 @@ class MLDSA44Signer(Signer):
 
     def _value(self, text: str, time: int) -> bytes:
         message = cosigned_tree(self._key.name, Checkpoint.parse(text), time)
-        return _time_bytes(time) + self._private.sign(message)
+        return _time_bytes(time) + self._raw(message)
+
+    def _raw(self, message: bytes) -> bytes:
+        return self._private.sign(message)
+
+
+def labelled(label: str, content: bytes) -> bytes:
+    """What is signed of content that is no note: a label, a newline, a zero byte, the content.
+
+    No text of a note holds a zero byte, so that no such signature can be taken for one on a note; nor for one of type
+    6, whose label is another. Raises ``ValueError`` for that label, or one that is not plain text.
+    """
+    if label == "subtree/v1" or not label.isascii() or not label.isprintable():
+        raise ValueError(f"{label!r} can't label what is signed")
+    return label.encode() + b"\n\x00" + content
+
+
+def verify_labelled(label: str, content: bytes, signature: bytes, key: VerifierKey) -> None:
+    """Verify a bare signature of ``Signer.sign_labelled``. Raises ``BadSignature``."""
+    message = labelled(label, content)
+    try:
+        if key.type == ML_DSA_44:
+            MLDSA44PublicKey.from_public_bytes(key.key).verify(signature, message)
+        else:
+            Ed25519PublicKey.from_public_bytes(key.key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        raise BadSignature(
+            f"the signature of {key.name}+{key.key_id.hex()} ({_TYPE_NAMES[key.type]}) on a {label} does not verify",
+            advice="don't believe what it is on, and keep it as evidence",
+        ) from None
 
 
 def _verify(text: str, value: bytes, key: VerifierKey) -> int | None:

@@ -1,7 +1,7 @@
 """Files that only their owner may read: keys, memories, credentials.
 
-Owns how such a file is written (whole or not at all, and durably), read (refused when others may read it), locked and
-destroyed. Never knows what one holds, but that a secret is 32 bytes in hex.
+Owns how such a file is written (whole or not at all, and durably), read (refused when others may read it, or when it is
+somebody else's or a link), locked and destroyed. Never knows what one holds, but that a secret is 32 bytes in hex.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import fcntl
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISDIR, S_ISLNK
 
 from ledger.errors import KeyFileError, StoreFull
 from ledger.privacy import KEY_SIZE
@@ -58,11 +59,45 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def check_private_folder(folder: Path) -> None:
+    """See that a folder, and each file in it, belongs to who runs this and is accessible to nobody else.
+
+    Raises ``KeyFileError`` that names the first which is not, and what to do; a symbolic link in it is refused too.
+    """
+    try:
+        if not folder.is_dir():
+            raise FileNotFoundError
+        check_private(folder, folder.stat())
+        for path in sorted(folder.iterdir()):
+            with suppress(FileNotFoundError):  # a temporary file of another process, or one that was just replaced
+                check_private(path, path.lstat())
+    except FileNotFoundError:
+        raise KeyFileError(f"{folder} is missing", advice="restore the key folder from its own backup") from None
+    except PermissionError:
+        raise KeyFileError(
+            f"{folder} can't be read by this user", advice="run as the user whose ledger it is"
+        ) from None
+
+
+def check_private(path: Path, stat: os.stat_result) -> None:
+    """See that what stands at a path is a file or folder of this user's alone. Raises ``KeyFileError``."""
+    if S_ISLNK(stat.st_mode):
+        raise KeyFileError(f"{path} is a symbolic link", advice=f"put the file itself there: rm {path}, and copy it")
+    if stat.st_uid != os.geteuid():
+        raise KeyFileError(
+            f"{path} belongs to the user {stat.st_uid}, and this runs as {os.geteuid()}",
+            advice=f"run as its owner, or if it is yours: chown {os.geteuid()} {path}",
+        )
+    if stat.st_mode & 0o077:
+        raise KeyFileError(
+            f"{path} is accessible to others", advice=f"chmod {700 if S_ISDIR(stat.st_mode) else 600} {path}"
+        )
+
+
 def read_private(path: Path) -> bytes:
     """The content of a private file. Raises ``KeyFileError`` when it is missing or others may read or write it."""
     try:
-        if path.stat().st_mode & 0o077:
-            raise KeyFileError(f"{path} is accessible to others", advice=f"chmod 600 {path}")
+        check_private(path, path.lstat())
         return path.read_bytes()
     except FileNotFoundError:
         raise KeyFileError(f"{path} is missing", advice="restore the key folder from its own backup") from None
@@ -91,6 +126,25 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    """Put content in the place of a private file's own, durably, so that the old is destroyed.
+
+    What fits into one sector of the disk, such as a secret, is never left half old and half new. What a disk or file
+    system keeps of old blocks is beyond reach from here. Raises ``KeyFileError``.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+        try:
+            os.pwrite(descriptor, content, 0)
+            os.ftruncate(descriptor, len(content))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        reason = f"{path} can't be overwritten: {error.strerror}"
+        raise KeyFileError(reason, advice="see that its disk is sound") from error
 
 
 def destroy(path: Path) -> None:

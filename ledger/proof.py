@@ -10,15 +10,14 @@ Source: https://c2sp.org/tlog-proof.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger import strict
-from ledger.checkpoint import open_checkpoint
 from ledger.cosignature import Checkpoint
 from ledger.errors import ProofError, SignatureError
+from ledger.key_history import Trust, open_by
 from ledger.merkle import HASH_SIZE, leaf_hash, verify_inclusion
-from ledger.note import VerifierKey, parse_note
+from ledger.note import parse_note
 
 MAX_HASHES = 63
 """Hashes in a proof: a tree of up to 2^63 - 1 leaves is no higher."""
@@ -86,13 +85,13 @@ def parse_proof(data: bytes) -> Proof:
     return Proof(index, hashes, checkpoint, extra)
 
 
-def verify_entry(proof: Proof, entry: bytes, keys: Sequence[VerifierKey]) -> Checkpoint:
+def verify_entry(proof: Proof, entry: bytes, keys: Trust) -> Checkpoint:
     """Check that the entry, byte for byte, is in the log that ``keys`` belong to; return the checkpoint that says so.
 
     Raises ``SignatureError`` (a child of it) if the checkpoint isn't to be believed, ``ProofError`` if the entry is not
     proven by it.
     """
-    checkpoint = open_checkpoint(proof.checkpoint, keys)
+    checkpoint = open_by(keys, proof.checkpoint)
     try:
         verify_inclusion(proof.index, checkpoint.size, leaf_hash(entry), proof.hashes, checkpoint.root)
     except ProofError as error:

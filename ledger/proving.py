@@ -13,7 +13,7 @@ from ledger import tiles
 from ledger.checkpoint import Checkpoint
 from ledger.errors import NotFound, ProofError, StoreError
 from ledger.merkle import HASH_SIZE, verify_inclusion
-from ledger.store.protocol import Reads
+from ledger.store.protocol import Reads, Selection
 
 
 def current(reads: Reads, origin: str) -> Checkpoint:
@@ -71,3 +71,19 @@ def _fetched(reads: Reads, wanted: Sequence[tuple[int, int]]) -> tiles.TileReade
     wanted = list(dict.fromkeys(wanted))
     found = dict(zip(wanted, reads.tiles(wanted), strict=True))
     return lambda level, index: found[level, index]
+
+
+def tile(reads: Reads, path: str) -> bytes:
+    """The content of a tile or entry bundle by its path. Raises ``InvalidPath``, ``NotFound``."""
+    wanted = tiles.parse_path(path)
+    missing = NotFound(f"there is no {path} in a log of {reads.head().size:,} entries")
+    if wanted.level is None:
+        first = wanted.index * tiles.TILE_WIDTH
+        rows = reads.rows(Selection(first, first + wanted.width - 1), wanted.width)
+        if len(rows) < wanted.width:
+            raise missing
+        return tiles.format_bundle(row.entry for row in rows)
+    hashes = reads.tile(wanted.level, wanted.index)
+    if len(hashes) < wanted.width * HASH_SIZE:
+        raise missing
+    return hashes[: wanted.width * HASH_SIZE]

@@ -5,7 +5,7 @@ Never decides anything that needs the log's state, and never prepares an event t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -16,6 +16,9 @@ from ledger.flush import Request, Within
 
 PIECE = 32
 """Events that are prepared at once: a third of a millisecond, which whoever has something else to do waits for."""
+
+Late = Callable[[int, bytes], bytes]
+"""Makes an event within its transaction, from the position that it gets and the root of the tree before it."""
 
 
 class Posted:
@@ -28,11 +31,14 @@ class Posted:
         *,
         atomic: bool,
         within: Within | None = None,
+        late: Late | None = None,
     ) -> None:
+        """``late``: the one event of the request, which then has no others."""
         self.size = sum(map(len, events))
         """Bytes of the events as they were posted."""
         self.within = within
         """What is to be done in its transaction, which it then has for itself."""
+        self._late = late
         self._events = events
         self._credential = credential
         self._prepared: list[Prepared | EventError] = []
@@ -40,7 +46,12 @@ class Posted:
         self._failure: Exception | None = None
 
     def __len__(self) -> int:
-        return len(self._events)
+        return len(self._events) + (self._late is not None)
+
+    @property
+    def alone(self) -> bool:
+        """Whether it has its transaction for itself."""
+        return self.within is not None or self._late is not None
 
     @property
     def ready(self) -> bool:
@@ -70,4 +81,8 @@ class Posted:
             self.prepare_some()
         if self._failure is not None:
             raise self._failure
-        return Request(self._prepared, self._atomic, self.within)
+        return Request(self._prepared, self._atomic, self.within, self._prepare_late if self._late else None)
+
+    def _prepare_late(self, position: int, root: bytes) -> Prepared:
+        assert self._late is not None  # noqa: S101 - for the type checker: only such a request has this
+        return prepare(self._late(position, root), self._credential)

@@ -11,18 +11,18 @@ compared with a checkpoint whose signature was verified; a file has one spelling
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from ledger import handout, strict
 from ledger.annex import Redaction
-from ledger.checkpoint import open_checkpoint
 from ledger.cosignature import Checkpoint
 from ledger.entry import NO_PREVIOUS, Entry
 from ledger.errors import ProofError, SignatureError, VerificationError
 from ledger.handout import Record, Tally, read_line, read_number
+from ledger.key_history import Trust, open_by
 from ledger.merkle import HASH_SIZE, Frontier, aligned_subtrees, leaf_hash
-from ledger.note import VerifierKey, parse_note
+from ledger.note import parse_note
 
 _HEADER = "continuity-slice/v1"
 _CHUNK = 1024
@@ -98,14 +98,14 @@ def read_records(file: BinaryIO, header: Header) -> Iterator[tuple[Record, Entry
         raise VerificationError(f"the slice goes on after its last entry, at position {header.end - 1}")
 
 
-def verify_slice(file: BinaryIO, keys: Sequence[VerifierKey]) -> Proven:
+def verify_slice(file: BinaryIO, keys: Trust) -> Proven:
     """Read a whole slice and check it: signature, root, the chain from entry to entry, and every disclosure.
 
     Raises ``SignatureError`` (a child of it) if its checkpoint isn't to be believed, ``VerificationError`` for a
     damaged file or an entry out of place, ``ProofError`` when the entries are not those of the checkpoint's tree.
     """
     header = read_header(file)
-    checkpoint = open_checkpoint(header.checkpoint, keys)
+    checkpoint = open_by(keys, header.checkpoint)
     tree = Frontier()
     for subtree, (low, high) in zip(header.left, aligned_subtrees(0, header.first), strict=True):
         tree.add(subtree, high - low)

@@ -202,7 +202,7 @@ class Writer:
 
     def _fits(self, last: _Waiting, events: int, following: _Waiting) -> bool:
         """Whether a request may share the flush of others, of so many events together."""
-        if last.posted.within or following.posted.within or events + following.events > FLUSH_EVENTS:
+        if last.posted.alone or following.posted.alone or events + following.events > FLUSH_EVENTS:
             return False
         return self._store.local or following.posted.ready
 
@@ -265,7 +265,10 @@ class Writer:
         """Decide and seal within the transaction."""
         head = writes.head()
         self._adopt(head, writes)
-        flush = Flush(writes, head, self._heads, self._keys, self._store.origin, self._now(head))
+        flush = Flush(writes, head, self._heads, self._keys, self._store.origin, self._now(head), self._edge)
+        for request in requests:
+            if request.late is not None:
+                request.events = [request.late(head.size, self._edge.root())]
         flush.run(requests)
         if flush.batch.rows:
             self._edge.extend(flush.leaves)

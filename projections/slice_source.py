@@ -7,14 +7,14 @@ memory. Only a slice from position 0 on can be folded: state has no other beginn
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Final, Self
 
 from ledger.errors import VerificationError
+from ledger.key_history import Trust
 from ledger.merkle import leaf_hash
-from ledger.note import VerifierKey
 from ledger.slice import Proven, read_header, read_records, verify_slice
 from ledger.store.protocol import PAGE, Head, Row, Selection
 
@@ -25,7 +25,7 @@ _EVERY: Final = 256
 class SliceSource:
     """The entries of a proven slice, by position. Close it, or use it in ``with``. Not safe for several threads."""
 
-    def __init__(self, path: Path, keys: Sequence[VerifierKey]) -> None:
+    def __init__(self, path: Path, keys: Trust) -> None:
         """Open and verify. Raises what ``verify_slice`` raises, and ``VerificationError`` unless it begins at 0."""
         self._file = path.open("rb")
         try:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import NamedTuple
 
-from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.checkpoint import Checkpoint
 from ledger.errors import Conflict, ForkError, LedgerError, MalformedNote, SignatureError
 from ledger.log import Log
 from ledger.note import parse_note
@@ -95,7 +95,7 @@ class Publisher:
                 advice="publish each log to a place of its own",
             )
         try:
-            there = open_checkpoint(note, self._log.verifier_keys)
+            there = self._log.key_history.open(note)
         except SignatureError as fault:
             raise Conflict(
                 f"{self._vault.place} holds a checkpoint that is not this ledger's: {fault}",

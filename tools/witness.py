@@ -15,13 +15,14 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from ledger import witness
-from ledger.checkpoint import Checkpoint, open_checkpoint
-from ledger.errors import Conflict, KeyFileError, MalformedNote, NotFound
+from ledger.checkpoint import Checkpoint
+from ledger.errors import Conflict, MalformedNote, MalformedRotation, NotFound
+from ledger.key_chain import Link, follow_chain
 from ledger.note import (
     ED25519,
     ML_DSA_44,
@@ -32,9 +33,11 @@ from ledger.note import (
     Signer,
     VerifierKey,
     format_note,
+    open_note,
     parse_note,
 )
-from ledger.private_files import locked, read_private, read_secret, write_private
+from ledger.private_files import check_private_folder, locked, read_private, read_secret, write_private
+from ledger.rotation import Rotation
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _ED25519 = "ed25519.seed"
@@ -48,8 +51,7 @@ class Witness:
         """Open a folder. Raises ``NotFound``, and ``KeyFileError`` when it is damaged or others may read it."""
         if not (folder / "name").is_file():
             raise NotFound(f"there is no witness in {folder}", advice="continuity witness init DIR --name NAME")
-        if folder.stat().st_mode & 0o077:
-            raise KeyFileError(f"{folder} is accessible to others", advice=f"chmod 700 {folder}")
+        check_private_folder(folder)
         self.folder = folder
         self.name = read_private(folder / "name").decode().strip()
         self._clock = clock
@@ -92,6 +94,25 @@ class Witness:
             write_private(self.folder / "logs", "".join(f"{one}\n" for one in (*known, key)).encode())
         return True
 
+    def follow(self, links: Sequence[Link]) -> tuple[str, int, int]:
+        """Follow a log's keys by their rotations: those that hold now take the places of those it is known by.
+
+        From then on nothing is cosigned that a retired key alone has signed. Gives the origin and how many keys were
+        added and removed. Raises ``NotFound`` for a log that is not known here, and as ``follow_chain`` does.
+        """
+        if not links:
+            raise MalformedRotation("there is no rotation in the file: the log's keys are its first ones still")
+        origin = Rotation.of_entry(links[-1].entry).origin
+        with locked(self.folder / ".lock"):
+            logs = self.logs()
+            known = [key for key in logs if key.name == origin]
+            if not known:
+                raise NotFound(f"the log {origin} is not known here", advice="add it by its verifier keys first")
+            keys = follow_chain(links, known).current.keys
+            others = [key for key in logs if key.name != origin]
+            write_private(self.folder / "logs", "".join(f"{one}\n" for one in (*others, *keys)).encode())
+        return origin, len(set(keys) - set(known)), len(set(known) - set(keys))
+
     def add_checkpoint(self, body: bytes) -> bytes:
         """Answer a request of the witness protocol with cosignatures. Raises ``ledger.witness.Refused``."""
         request = witness.parse_request(body)
@@ -112,8 +133,11 @@ class Witness:
         return read_private(path)
 
     def _last(self, origin: str, keys: list[VerifierKey]) -> Checkpoint | None:
+        """What was cosigned last, by this witness's own signature: the log's keys may be others by now."""
         path = self._path(origin)
-        return open_checkpoint(read_private(path), [*keys, *self.keys]) if keys and path.exists() else None
+        if not keys or not path.exists():
+            return None
+        return Checkpoint.parse(open_note(read_private(path), self.keys).text)
 
     def _path(self, origin: str) -> Path:
         return self.folder / f"{sha256(origin.encode()).hexdigest()}.checkpoint"

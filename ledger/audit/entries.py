@@ -28,10 +28,11 @@ from ledger.audit.faults import (
 )
 from ledger.audit.form import Form, Stated, fault_of_form
 from ledger.audit.places import first_misplaced
+from ledger.audit.signing import NOT_NAMED, STREAM, Announcement
 from ledger.audit.source import agreement
 from ledger.entry import FORMAT_VERSION, LEDGER_STREAM, decode
 from ledger.merkle import HASH_SIZE, leaf_hash, leaf_hashes
-from ledger.note import VerifierKey
+from ledger.rotation import is_rotation
 
 Altered = Callable[[int, Sequence[bytes], bytes], Fault]
 """(position, leaf hashes from the page's first to the one before, leaf hash of the bytes) -> the fault there."""
@@ -41,23 +42,32 @@ _RECORDED_SIZE = len("2026-03-01T09:30:00.000000Z")
 
 
 class Entries:
-    """Checks the entries of one ledger in order. ``leaf`` and ``recorded`` are those of the last good one."""
+    """Checks the entries of one ledger in order. ``leaf`` and ``recorded`` are those of the last good one.
+
+    ``named`` says whether the log may announce the keys that the auditor trusts.
+    """
 
     def __init__(
         self,
         origin: str,
-        keys: Sequence[VerifierKey],
         counters: tuple[Counts, Counts],
         *,
+        named: bool = True,
         leaf: bytes = bytes(HASH_SIZE),
         recorded: bytes = b"",
     ) -> None:
         self._origin = origin
-        self._keys = keys
+        self._named = named
         self._streams, self._members = counters
         self._forms = Form(), Form(places=True)
         self.leaf = leaf
         self.recorded = recorded
+        self._announcements: list[Announcement] = []
+
+    def take_announcements(self) -> list[Announcement]:
+        """The good entries since the last call that announce signing keys, in their order."""
+        taken, self._announcements = self._announcements, []
+        return taken
 
     def check(
         self,
@@ -80,6 +90,7 @@ class Entries:
             return leaves[: misplaced.position - first], misplaced
         if good:
             self.leaf, self.recorded = leaves[good - 1], stated.recorded[good - 1]
+            self._note_announcements(first, entries, stated.streams[:good])
         if bad_seal is not None:
             return leaves[:good], bad_seal
         if bad_form is not None:
@@ -90,6 +101,12 @@ class Entries:
             kind = type(entries[good]).__name__
             return leaves, Fault(first + good, UNREADABLE, f"the row holds {kind}, not bytes")
         return leaves, None
+
+    def _note_announcements(self, first: int, entries: Sequence[bytes], streams: Sequence[bytes]) -> None:
+        if STREAM in streams:
+            for at, stream in enumerate(streams):
+                if stream == STREAM and (first + at == 0 or is_rotation(entries[at])):
+                    self._announcements.append(Announcement(first + at, entries[at]))
 
     def _check_seals(
         self, position: int, entries: Sequence[bytes], leaves: Sequence[bytes], stated: Stated
@@ -162,10 +179,7 @@ class Entries:
             return Fault(0, CREATED, f"it states format {data.get('format')}, this audit knows {FORMAT_VERSION}")
         if data.get("origin") != self._origin:
             return Fault(0, CREATED, f"it begins {data.get('origin')}, the store claims to be {self._origin}")
-        ours, listed = [str(key) for key in self._keys if key.name == self._origin], data.get("verifier_keys")
-        if not ours or not isinstance(listed, list) or not set(ours) <= set(map(str, listed)):
-            return Fault(0, CREATED, "it does not name the verifier keys that this audit was given")
-        return None
+        return None if self._named else Fault(0, CREATED, NOT_NAMED)
 
     def _gap(self, position: int, at: int, stated: Stated) -> Fault:
         stream = stated.streams[at]

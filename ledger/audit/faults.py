@@ -31,12 +31,14 @@ PLACE = "place"
 """A column that finds the entry, beside its bytes, says something else than they do."""
 CREATED = "created"
 """Entry 0 is not the beginning of this ledger, with this format and these keys."""
+KEYS = "keys"
+"""The entry that rotates the signing keys does not follow from the keys before it, or is not signed by old and new."""
 HEAD = "head"
 """The row that states the end of the log does not fit its last entry."""
 CHECKPOINT = "checkpoint"
 """A signed checkpoint has another root than the entries give at its size."""
 SIGNATURE = "signature"
-"""A stored checkpoint is not signed by a known key."""
+"""A checkpoint is not signed by a key that held at its size, or also by one that did not."""
 
 
 class Fault(NamedTuple):

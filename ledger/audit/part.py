@@ -14,12 +14,13 @@ from typing import NamedTuple, NoReturn
 from ledger.audit.counters import Run, Runs
 from ledger.audit.entries import Entries
 from ledger.audit.faults import FaultFound
+from ledger.audit.signing import Announcement
 from ledger.audit.source import Reader, Source
 from ledger.audit.tree import CHECKPOINT_PAGE, open_stored
 from ledger.checkpoint import Checkpoint
 from ledger.errors import LedgerError
+from ledger.key_history import KeyHistory
 from ledger.merkle import HASH_SIZE, root_of
-from ledger.note import VerifierKey
 from ledger.store.protocol import Row
 from ledger.tiles import TILE_WIDTH
 
@@ -36,7 +37,9 @@ class Part(NamedTuple):
 
     ``prev`` and ``since`` are what the first seal states of leaf and time, ``leaf`` and ``recorded`` are those of the
     last entry. ``roots`` has the root over each tile of entries; ``leaves`` those tiles, by their place among them,
-    after or within which a checkpoint is due. ``checkpoints`` are those stored in the range, their signatures verified.
+    after or within which a checkpoint is due, or that
+    announce keys. ``checkpoints`` are those stored in the range, their signatures verified
+    by the keys of the task; ``announcements`` are the entries that announce others.
     """
 
     prev: bytes
@@ -48,15 +51,19 @@ class Part(NamedTuple):
     roots: list[bytes]
     leaves: dict[int, bytes]
     checkpoints: list[Checkpoint]
+    announcements: list[Announcement]
 
 
 class Examiner:
-    """Examines ranges of one ledger. ``sizes`` are those at which the caller has checkpoints of its own to check."""
+    """Examines ranges of one ledger. ``sizes`` are those at which the caller has checkpoints of its own to check.
 
-    def __init__(self, source: Source, keys: Sequence[VerifierKey], sizes: Sequence[int]) -> None:
+    ``history`` tells which keys seem to hold when.
+    """
+
+    def __init__(self, source: Source, history: KeyHistory, sizes: Sequence[int]) -> None:
         self._reader = Reader(source)
         self._origin = source.origin
-        self._keys = keys
+        self._history = history
         self._sizes = sizes
 
     def examine(self, span: Range) -> Part | None:
@@ -72,15 +79,18 @@ class Examiner:
         tiles_due = {(size - 1) // TILE_WIDTH for size in due if span.first < size <= span.end}
         prev, since = self._before(span.first)
         counts = Run(), Run()
-        entries = Entries(self._origin, self._keys, counts, leaf=prev, recorded=since)
+        entries = Entries(self._origin, counts, leaf=prev, recorded=since)
         roots: list[bytes] = []
         leaves_due: dict[int, bytes] = {}
+        announcements: list[Announcement] = []
         for tile in range(span.first // TILE_WIDTH, span.end // TILE_WIDTH):
             page = self._reader.page(tile * TILE_WIDTH, TILE_WIDTH)
             leaves, fault = entries.check(page.first, page.entries, page.tile, _not_good, page.places)
             if fault is not None or page.fault is not None or len(page.tile) != TILE_WIDTH * HASH_SIZE:
                 raise _NotGoodError
-            if tile in tiles_due:
+            announced = entries.take_announcements()
+            announcements += announced
+            if tile in tiles_due or announced:
                 leaves_due[len(roots)] = page.tile
             roots.append(root_of(leaves))
         return Part(
@@ -93,6 +103,7 @@ class Examiner:
             roots,
             leaves_due,
             checkpoints,
+            announcements,
         )
 
     def _before(self, first: int) -> tuple[bytes, bytes]:
@@ -111,7 +122,7 @@ class Examiner:
             for size, note in found:
                 if size > span.end:
                     return
-                yield open_stored(size, note, self._origin, self._keys)
+                yield open_stored(size, note, self._origin, self._history)
                 after = size
             if len(found) < CHECKPOINT_PAGE:
                 return

@@ -18,11 +18,13 @@ from ledger.audit.counters import Counters
 from ledger.audit.entries import Entries
 from ledger.audit.faults import HEAD, MISSING, TILE, Fault, FaultFound, Report
 from ledger.audit.part import Part, Range
+from ledger.audit.signing import Hint, KeyWalk, hint
 from ledger.audit.source import Page, Reader, SharedSource, Source
 from ledger.audit.team import Member, Task, Team
 from ledger.audit.tree import FULL, Checkpoints, Tree
-from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.checkpoint import Checkpoint
 from ledger.errors import SignatureError
+from ledger.key_history import KeyHistory
 from ledger.merkle import HASH_SIZE
 from ledger.note import VerifierKey
 from ledger.store.protocol import Row
@@ -51,11 +53,12 @@ def audit(
 ) -> Report:
     """Derive a ledger again from its bytes, and compare.
 
-    ``keys`` are trusted verifier keys, among them those of the ledger; ``since`` is one or more checkpoints that the
-    caller kept (signed notes, or contents that are trusted as they are): the log must extend them. ``progress`` is told
-    (entries checked, entries in all). ``jobs`` processes check together, this one included: None for one on each core,
-    as far as the log's length repays it. The report does not depend on it; a source that can't be opened by others is
-    checked by this process.
+    ``keys`` are trusted verifier keys, among them some that the ledger has or had. The audit follows the ledger's keys
+    by its entries, from the first to the last, and wants each checkpoint signed by keys that held at its size.
+    ``since`` is one or more checkpoints that the caller kept (signed notes, or contents that are trusted as they are):
+    the log must extend them. ``progress`` is told (entries checked, entries in all). ``jobs`` processes check
+    together, this one included: None for one on each core, as far as the log's length repays it. The report does not
+    depend on it; a source that can't be opened by others is checked by this process.
 
     Whatever is wrong with the source becomes the report's first fault. Raises ``SignatureError`` when a note in
     ``since`` is not signed by these keys, or a checkpoint is of no ledger of theirs; ``StoreError`` when the source is
@@ -63,7 +66,12 @@ def audit(
     """
     if jobs is not None and jobs < 1:
         raise ValueError(f"an audit takes one process at least, not {jobs}")
-    return _Audit(source, keys, _trusted(since, keys), progress or (lambda done, total: None), jobs).run()
+    tell = progress or (lambda done, total: None)
+    run = _Audit(source, keys, hint(source, keys), since, tell, jobs)
+    report = run.run()
+    if not run.as_hinted():  # what was judged by the hint is judged anew, from the entries alone
+        report = _Audit(source, keys, hint(source, keys, scan=True), since, tell, 1).run()
+    return report
 
 
 class _Audit:
@@ -71,20 +79,22 @@ class _Audit:
         self,
         source: Source,
         keys: Sequence[VerifierKey],
-        trusted: Sequence[Checkpoint],
+        hinted: Hint,
+        since: Trusted | None,
         progress: Callable[[int, int], None],
         jobs: int | None,
     ) -> None:
         self._source = source
-        self._keys = tuple(keys)
-        self._trusted = trusted
+        self._hinted = hinted.history
+        self._trusted = trusted = _trusted(since, hinted.history, keys)
         self._progress = progress
         self._jobs = jobs
         self._reader = Reader(source)
         self._counters = Counters(), Counters()
-        self._entries = Entries(source.origin, keys, self._counters)
+        self._entries = Entries(source.origin, self._counters, named=hinted.named)
+        self._walk = KeyWalk(source.origin, keys)
         self._tree = Tree(self._reader)
-        self._checkpoints = Checkpoints(self._reader, source.origin, keys, trusted)
+        self._checkpoints = Checkpoints(self._reader, source.origin, trusted)
         self._end = self._reader.end()
 
     def run(self) -> Report:
@@ -114,6 +124,13 @@ class _Audit:
         if head is not None:
             tree.check_head(head, self._entries.leaf, self._entries.recorded.decode())
         self._checkpoints.check_beyond(size, self._end.checkpoints_beyond)
+        self._walk.check_trusted()
+
+    def as_hinted(self) -> bool:
+        """Whether the keys are those that were hinted at, as far as the entries were checked."""
+        walked = self._walk.history.generations
+        reached = [one for one in self._hinted.generations if one.first <= self._tree.size]
+        return [one.keys for one in walked] == [one.keys for one in reached]
 
     # --- With others -------------------------------------------------------------------------------------------------
 
@@ -123,7 +140,7 @@ class _Audit:
         if jobs == 1 or self._end.head is None or not isinstance(self._source, SharedSource):
             return
         ranges = deque(_ranges(size, jobs))
-        task = Task(self._source.opener(), self._keys, tuple(checkpoint.size for checkpoint in self._trusted))
+        task = Task(self._source.opener(), self._hinted, tuple(checkpoint.size for checkpoint in self._trusted))
         with Team(task, min(jobs, len(ranges)) - 1) as team:
             self._share(ranges, team, size)
 
@@ -150,16 +167,17 @@ class _Audit:
             return False
         if not (streams.fits(part.streams) and members.fits(part.members)):
             return False
-        grown, checkpoints = self._tree.copy(), self._checkpoints.copy()
+        grown, checkpoints, walk = self._tree.copy(), self._checkpoints.copy(), self._walk.copy()
+        walk.add(part.announcements)
         checkpoints.adopt(part.checkpoints, span.end)
         try:
-            _extend_tiles(grown, checkpoints, part)
+            _extend_tiles(grown, checkpoints, walk, part)
         except FaultFound:
             return False
         streams.join(part.streams)
         members.join(part.members)
         self._entries.leaf, self._entries.recorded = part.leaf, part.recorded
-        self._tree, self._checkpoints = grown, checkpoints
+        self._tree, self._checkpoints, self._walk = grown, checkpoints, walk
         return True
 
     # --- Alone -------------------------------------------------------------------------------------------------------
@@ -179,7 +197,8 @@ class _Audit:
             return self._altered(page, position, before, leaf)
 
         leaves, fault = self._entries.check(first, page.entries, stored, altered, page.places)
-        _extend(self._tree, self._checkpoints, leaves)
+        self._walk.add(self._entries.take_announcements())
+        _extend(self._tree, self._checkpoints, self._walk, leaves)
         if fault is not None:
             raise FaultFound(*fault)
         if page.fault is not None:
@@ -209,22 +228,29 @@ class _Audit:
         return tree.altered(position, leaf, None, "")
 
 
-def _extend(grown: Tree, checkpoints: Checkpoints, leaves: Sequence[bytes]) -> None:
-    """Let the tree grow over checked leaves, stopping at each size that a checkpoint states."""
+def _extend(grown: Tree, checkpoints: Checkpoints, walk: KeyWalk, leaves: Sequence[bytes]) -> None:
+    """Let the tree grow over checked leaves, stopping where a checkpoint is due and where keys are announced."""
     done, start = 0, grown.size
-    while (due := checkpoints.next_size()) is not None and due <= start + len(leaves):
+    while (due := _next_size(checkpoints, walk)) <= start + len(leaves):
         grown.extend(leaves[done : due - start])
         done = due - start
-        checkpoints.check(due, grown.root())
+        walk.check(due, grown.root())
+        checkpoints.history = walk.history
+        if checkpoints.next_size() == due:
+            checkpoints.check(due, grown.root())
     grown.extend(leaves[done:])
 
 
-def _extend_tiles(grown: Tree, checkpoints: Checkpoints, part: Part) -> None:
-    """As ``_extend``, over the tiles of a part; within those where a checkpoint is due, leaf by leaf."""
+def _next_size(checkpoints: Checkpoints, walk: KeyWalk) -> int:
+    return min(size for size in (checkpoints.next_size(), walk.next_size(), _UNKNOWN_END + 1) if size is not None)
+
+
+def _extend_tiles(grown: Tree, checkpoints: Checkpoints, walk: KeyWalk, part: Part) -> None:
+    """As ``_extend``, over the tiles of a part; within those where something is due, leaf by leaf."""
     done = 0
     for at, tile in sorted(part.leaves.items()):
         grown.extend_tiles(part.roots[done:at])
-        _extend(grown, checkpoints, [tile[leaf : leaf + HASH_SIZE] for leaf in range(0, FULL, HASH_SIZE)])
+        _extend(grown, checkpoints, walk, [tile[leaf : leaf + HASH_SIZE] for leaf in range(0, FULL, HASH_SIZE)])
         done = at + 1
     grown.extend_tiles(part.roots[done:])
 
@@ -245,12 +271,12 @@ def _ranges(size: int, jobs: int) -> Iterator[Range]:
         yield Range(first * TILE_WIDTH, min(first + width, tiles) * TILE_WIDTH)
 
 
-def _trusted(since: Trusted | None, keys: Sequence[VerifierKey]) -> list[Checkpoint]:
+def _trusted(since: Trusted | None, history: KeyHistory, keys: Sequence[VerifierKey]) -> list[Checkpoint]:
     """The checkpoints to extend, their signatures verified where they are notes. Raises ``SignatureError``."""
     if since is None:
         return []
     given = [since] if isinstance(since, Checkpoint | bytes) else since
-    checkpoints = [one if isinstance(one, Checkpoint) else open_checkpoint(one, keys) for one in given]
+    checkpoints = [one if isinstance(one, Checkpoint) else history.open(one) for one in given]
     for checkpoint in checkpoints:
         if all(key.name != checkpoint.origin for key in keys):
             raise SignatureError(

@@ -22,7 +22,7 @@ from typing import NamedTuple, Self
 from ledger.audit.part import Examiner, Part, Range
 from ledger.audit.source import OpenedSource
 from ledger.errors import LedgerError
-from ledger.note import VerifierKey
+from ledger.key_history import KeyHistory
 
 END_SECONDS = 5
 """How long a process may take to end by itself; it has a range to finish at most."""
@@ -33,7 +33,7 @@ class Task(NamedTuple):
     """What a process has to know before it can examine anything: see ``Examiner``."""
 
     opener: Callable[[], OpenedSource]
-    keys: tuple[VerifierKey, ...]
+    history: KeyHistory
     sizes: tuple[int, ...]
 
 
@@ -140,7 +140,7 @@ def serve(line: int) -> None:
     with suppress(EOFError, OSError, LedgerError), Connection(line) as asked:
         task: Task = pickle.loads(asked.recv_bytes())  # noqa: S301 - from the process that started this one
         with closing(task.opener()) as source:
-            examiner = Examiner(source, task.keys, task.sizes)
+            examiner = Examiner(source, task.history, task.sizes)
             asked.send_bytes(pickle.dumps(None))
             while True:
                 span: Range = pickle.loads(asked.recv_bytes())  # noqa: S301

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from ledger.audit.faults import CHECKPOINT, ENTRY, HEAD, MISSING, SIGNATURE, TILE, Fault, FaultFound
 from ledger.audit.source import DAMAGE, End, Reader
-from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.checkpoint import Checkpoint
 from ledger.errors import SignatureError
+from ledger.key_history import KeyHistory
 from ledger.merkle import HASH_SIZE
-from ledger.note import VerifierKey
 from ledger.store.protocol import Head
 from ledger.tiles import TILE_BITS, TILE_WIDTH, Edge, tile_path
 
@@ -96,10 +96,11 @@ class Tree:
 class Checkpoints:
     """The checkpoints to be checked, by size: those that are stored, and those that the caller trusts."""
 
-    def __init__(self, reader: Reader, origin: str, keys: Sequence[VerifierKey], trusted: Sequence[Checkpoint]) -> None:
+    def __init__(self, reader: Reader, origin: str, trusted: Sequence[Checkpoint]) -> None:
         self._reader = reader
         self._origin = origin
-        self._keys = keys
+        self.history = KeyHistory.trusting(())
+        """Which keys held when, as far as the entries tell by now."""
         self._trusted = deque(sorted(trusted, key=lambda checkpoint: checkpoint.size))
         self._stored: deque[tuple[int, bytes | Checkpoint]] = deque()
         self._read_up_to: int | None = 0  # None once there are no more
@@ -108,7 +109,8 @@ class Checkpoints:
 
     def copy(self) -> Checkpoints:
         """The same checkpoints, to be checked independently."""
-        checkpoints = Checkpoints(self._reader, self._origin, self._keys, self._trusted)
+        checkpoints = Checkpoints(self._reader, self._origin, self._trusted)
+        checkpoints.history = self.history
         checkpoints._stored = self._stored.copy()
         checkpoints._read_up_to = self._read_up_to
         checkpoints.good = self.good
@@ -181,7 +183,7 @@ class Checkpoints:
         if isinstance(note, Checkpoint):
             return note
         try:
-            return open_stored(size, note, self._origin, self._keys)
+            return open_stored(size, note, self._origin, self.history)
         except FaultFound as found:
             raise FaultFound(self.good, found.fault.kind, found.fault.detail) from None
 
@@ -195,10 +197,10 @@ class Checkpoints:
             )
 
 
-def open_stored(size: int, note: bytes, origin: str, keys: Sequence[VerifierKey]) -> Checkpoint:
+def open_stored(size: int, note: bytes, origin: str, history: KeyHistory) -> Checkpoint:
     """The content of the checkpoint that is stored at a size. Raises ``FaultFound``, at position 0."""
     try:
-        checkpoint = open_checkpoint(note, keys)
+        checkpoint = history.open(note)
     except SignatureError as error:
         raise FaultFound(0, SIGNATURE, f"the checkpoint stored at size {size:,}: {error}") from None
     if (checkpoint.size, checkpoint.origin) != (size, origin):

@@ -40,10 +40,21 @@ class Created(EventData, frozen=True, kw_only=True):
 
 @event_type("ledger.key_rotated", retention="ledger", issued_by_ledger=True)
 class KeyRotated(EventData, frozen=True, kw_only=True):
-    """From here on checkpoints are signed by other keys: ``verifier_keys`` are all that hold now."""
+    """From here on checkpoints are signed by other keys: ``verifier_keys`` are all that hold now.
+
+    Signed by the keys that go and by those that come, over the tree before it (docs/format.md, "Rotation of keys").
+    """
 
     reason: Reason
-    verifier_keys: VerifierKeys
+    retired_keys: Annotated[VerifierKeys, Meta(description="the keys that held until now, all of them")]
+    root: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9+/]{43}=" + END, description="the root of the tree before this entry, in base64")
+    ]
+    signatures: Annotated[
+        list[Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{4,4096}={0,2}" + END)]],
+        Meta(min_length=2, max_length=16, description="of each retired key, then of each verifier key, in base64"),
+    ]
+    verifier_keys: Annotated[VerifierKeys, Meta(description="the keys that hold from here on, all of them")]
 
 
 @event_type("ledger.frozen", retention="ledger")

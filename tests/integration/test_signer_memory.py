@@ -135,7 +135,7 @@ def append_until_refused(log, attempts):
     """Append, and give each time the timer that signs its chance."""
     for attempt in range(attempts):
         log.append([requested(f"R-new-{attempt}")])
-        if (timer := log._timer) is not None:
+        if (timer := log._timer._timer) is not None:
             timer.join(5)
 
 

@@ -51,7 +51,11 @@ DOCUMENTS: dict[str, str] = {
     "redaction test": "policy, fields",
     "publish": "published, size, files",
     "witness init": "name, verifier_keys",
-    "witness add-log": "added, logs",
+    "witness add-log": "added, removed, logs",
+    "keys list": "verifier_keys, epoch, settled, epochs",
+    "keys rotate": "position, leaf_hash, retired_keys, verifier_keys",
+    "keys export-public": "origin, verifier_keys, generations, rotations",
+    "keys rewrap": "epoch, rewrapped, destroyed, awaited, lost, effective",
     "witness keys": "name, verifier_keys",
     "witness collect": "agreed, note, witnesses",
     "replay": "file, position, faults, seconds",
@@ -65,6 +69,7 @@ DOCUMENTS: dict[str, str] = {
 
 _DETAILS = {
     "append": "The first three add up to the events of the input.",
+    "keys export-public": "The sizes of the trees that each generation signs; `rotations` with `--history` alone.",
     "audit": "The fault is null, or has position, kind and detail.",
     "log": "CloudEvents; with `--jsonl` one a line.",
     "query": "Each row by column name; `disclosed` has private values, `withheld` the rule for each of the rest.",

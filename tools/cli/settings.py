@@ -8,15 +8,17 @@ before it, that over the environment, that over the default.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 from msgspec import Struct
 
+from ledger.errors import NotFound
 from ledger.log import NAME, Log
-from ledger.store.opening import StoreURL
+from ledger.store.opening import StoreURL, open_store
+from ledger.store.protocol import Store
 from projections.runner import Runner
 from projections.store.opening import open_projections
 from projections.store.protocol import ProjectionStore
@@ -51,6 +53,14 @@ class Settings(Struct):
         """The ledger, opened for the time of the context. Raises what ``Log.open`` raises."""
         with Log.open(self.data, self.ledger, store=self.store, accept_clock=accept_clock, alarm=output.say) as log:
             yield log
+
+    @contextmanager
+    def store_alone(self) -> Iterator[Store]:
+        """The ledger's store without its keys, for the time of the context. Raises ``NotFound``, ``StoreError``."""
+        if not NAME.fullmatch(self.ledger):
+            raise NotFound(f"there is no ledger {self.ledger!r} in {self.data}")
+        with closing(open_store(self.store, self.ledger, self.folder)) as store:
+            yield store
 
     def projections(self) -> ProjectionStore:
         """The rows of its projections; for the caller to close. Raises ``StoreError``."""

@@ -42,7 +42,7 @@ def keys(tmp_path):
 
 @pytest.fixture
 def signer(keys):
-    return Signer(keys, ORIGIN)
+    return Signer(keys)
 
 
 def sign(signer, size, tree=TREE):
@@ -66,7 +66,7 @@ def test_the_same_tree_gives_the_same_note_again(signer):
 def test_it_signs_as_the_tree_grows_also_after_a_restart(signer, keys):
     for size in (1, 2, 255, 256, 257):
         assert sign(signer, size)[0].size == size
-    assert sign(Signer(keys, ORIGIN), 600)[0] == TREE.at(600)
+    assert sign(Signer(keys), 600)[0] == TREE.at(600)
 
 
 @pytest.mark.parametrize("size", [1, 299])
@@ -140,7 +140,7 @@ def test_the_tree_is_read_under_the_lock_so_that_two_signers_never_go_back(keys)
             return TREE.at(next(sizes))
 
     def work():
-        mine = Signer(keys, ORIGIN)
+        mine = Signer(keys)
         signed.extend([mine.sign(grow, TREE.prove)[0].size for _ in range(10)])
 
     threads = [threading.Thread(target=work) for _ in range(4)]

@@ -13,12 +13,7 @@ import click
 from ledger.audit import Report
 from ledger.audit import audit as run_audit
 from ledger.checkpoint import Checkpoint
-from ledger.errors import NotFound
-from ledger.keys import Keys
-from ledger.log import NAME
 from ledger.note import VerifierKey
-from ledger.signer import Signer
-from ledger.store.opening import open_store
 from ledger.store.protocol import Store
 from ledger.strict import write_base64
 from tools.cli import output
@@ -51,30 +46,22 @@ def audit(settings: Settings, since: Path | None, key_file: Path | None, jobs: i
     Names the first position at fault and the kind of fault, with exit code 20. The last checkpoint that this
     machine signed is checked too, so a cut tail or a store that was rolled back shows; give --since a checkpoint
     that was kept elsewhere to rule out that both were rolled back. What --jobs processes find together is what one
-    finds alone. With --key, a copy of the ledger's file is enough: no key folder is needed.
+    finds alone. With --key, a copy of the ledger's file is enough: no key folder is needed. These may be keys that the
+    ledger had at any time: rotations are followed by its entries, and each checkpoint has to be signed by the keys that
+    held at its size.
     """
     note = None if since is None else read_file(since)
     if key_file is None:
         with settings.opened() as log:
-            memory = Signer(Keys(settings.folder / "keys", log.origin), log.origin).remembered()
+            memory = log.remembered()
             report = _audit(settings, log.store, log.verifier_keys, note, None if memory is None else memory[0], jobs)
     else:
         keys = tuple(read_keys(key_file))
-        store = _opened(settings)
-        try:
+        with settings.store_alone() as store:
             report = _audit(settings, store, keys, note, None, jobs)
-        finally:
-            store.close()
     if not report.ok:
         settings.outcome = ExitCode.NOT_VERIFIED
     _show(settings, report)
-
-
-def _opened(settings: Settings) -> Store:
-    """The ledger's store alone. Raises ``NotFound``."""
-    if not NAME.fullmatch(settings.ledger):
-        raise NotFound(f"there is no ledger {settings.ledger!r} in {settings.data}")
-    return open_store(settings.store, settings.ledger, settings.folder)
 
 
 def _audit(

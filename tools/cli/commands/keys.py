@@ -1,10 +1,15 @@
-"""``continuity keys``: which keys a ledger has, and the turning of its epoch. Never shows a secret."""
+"""``continuity keys``: which keys a ledger has and had, their rotation, and the turning of its epoch.
+
+Never shows a secret.
+"""
 
 from __future__ import annotations
 
 import click
 
 from ledger.epochs import Settled, Standing
+from ledger.key_chain import format_chain
+from tools import public_keys
 from tools.cli import output
 from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
@@ -12,7 +17,9 @@ from tools.cli.settings import Settings, pass_settings, verb
 
 @click.group("keys")
 def keys() -> None:
-    """See the keys of a ledger, and replace those that wrap its private values.
+    """See the keys of a ledger, and replace those that sign, or those that wrap its private values.
+
+    Checkpoints are signed with the signing keys; everybody may have the verifier keys that belong to them.
 
     Private values are encrypted under a data key of each member and stream; data keys are wrapped under the key of the
     current epoch, which is kept outside the database.
@@ -103,5 +110,80 @@ def tell_settled(settled: Settled) -> None:
         output.say(f"{count:,} data keys are wrapped under epoch {epoch}, whose key is not there: they stay so")
 
 
-for each in (list_, rewrap):
+@verb(
+    "rotate",
+    "continuity keys rotate --reason scheduled",
+    "continuity keys rotate --reason compromised --yes --json",
+)
+@click.option("--reason", required=True, metavar="CODE", help="Why, as a code, such as scheduled or compromised.")
+@click.option("--yes", is_flag=True, help="Don't ask for the ledger's name to be typed.")
+@pass_settings
+def rotate(settings: Settings, reason: str, yes: bool) -> None:
+    """Replace the signing keys by new ones, and destroy the old.
+
+    The log says so in an entry that old and new keys sign, and the tree up to it is signed by both: so whoever trusts
+    an earlier key can follow, with "continuity keys export-public --history". The ledger can be served and appended to
+    meanwhile; a running service signs with the new keys from then on. If it is interrupted, the next checkpoint ends
+    it. Afterwards back up the key folder, and give the rotations to witnesses: they refuse the new keys till then.
+    """
+    with settings.opened() as log:
+        retired = [str(key) for key in log.verifier_keys]
+        if not yes:
+            output.say(f"the signing keys of {log.origin} are replaced, and the old ones destroyed")
+            name = click.prompt(f"Type {settings.ledger} to go on", err=True, default="", show_default=False)
+            if name != settings.ledger:
+                raise click.Abort
+        receipt = log.rotate_keys(reason)
+        now = [str(key) for key in log.verifier_keys]
+    if settings.json:
+        output.write_json(
+            {
+                "position": receipt.position,
+                "leaf_hash": receipt.leaf_hash,
+                "retired_keys": retired,
+                "verifier_keys": now,
+            }
+        )
+        return
+    output.say(f"the keys are rotated by the entry at position {receipt.position}; these hold from now on:")
+    for key in now:
+        output.write_line(key)
+
+
+@verb(
+    "export-public",
+    "continuity keys export-public > studio.vkey",
+    "continuity keys export-public --history > studio.rotations",
+    "continuity --data ./copy keys export-public",
+)
+@click.option("--history", is_flag=True, help="Print all rotations instead, with signatures and proofs.")
+@pass_settings
+def export_public(settings: Settings, history: bool) -> None:
+    """Print the verifier keys that hold now, one a line: what others check the ledger with.
+
+    They are read from the log alone, so a copy of its file is enough and no key folder is needed. A key proves nothing
+    that comes on the same way as the log: give it to others on another. With --history the rotations are printed, by
+    which a verifier follows from any earlier key: check-proof, check-slice, replay and "witness add-log" take them.
+    """
+    with settings.store_alone() as store:
+        known, links = public_keys.read(store, proofs=history)
+    text = format_chain(links)
+    if settings.json:
+        document: dict[str, object] = {
+            "origin": known.current.keys[0].name,
+            "verifier_keys": [str(key) for key in known.current.keys],
+            "generations": [
+                {"first_size": one.first, "last_size": one.last, "verifier_keys": [str(key) for key in one.keys]}
+                for one in known.generations
+            ],
+        }
+        output.write_json(document | ({"rotations": text.decode()} if history else {}))
+    elif history:
+        output.write(text)
+    else:
+        for key in known.current.keys:
+            output.write_line(str(key))
+
+
+for each in (list_, rotate, export_public, rewrap):
     keys.add_command(each)

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from ledger.errors import MalformedNote
+from ledger.key_chain import MAX_CHAIN, follow_chain, parse_chain
+from ledger.key_history import KeyHistory
 from ledger.note import MAX_NOTE_BYTES, VerifierKey
 from ledger.proof import parse_proof, verify_entry
 from ledger.strict import write_base64
@@ -33,12 +35,31 @@ def read_keys(path: Path) -> list[VerifierKey]:
     return keys
 
 
-def read_file(path: Path) -> bytes:
+def read_trust(key_file: Path, rotations: Path | None) -> KeyHistory:
+    """The verifier keys of a file, and what became of them by the rotations in another.
+
+    Raises ``SignatureError`` and ``ProofError`` for rotations that don't follow from these keys.
+    """
+    keys = read_keys(key_file)
+    if rotations is None:
+        return KeyHistory.trusting(keys)
+    return follow_chain(parse_chain(read_file(rotations, MAX_CHAIN)), keys)
+
+
+ROTATIONS = click.option(
+    "--rotations",
+    type=FILE,
+    metavar="FILE",
+    help="How its keys were rotated since, as export-public --history prints it; the keys are followed from yours on.",
+)
+
+
+def read_file(path: Path, most: int = MAX_FILE) -> bytes:
     """The content of a small file. Raises ``click.UsageError`` for one that can't be a proof, an entry or a key."""
     with path.open("rb") as file:
-        content = file.read(MAX_FILE + 1)
-    if len(content) > MAX_FILE:
-        raise click.UsageError(f"{path} is too large: over {MAX_FILE:,} bytes", click.get_current_context())
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise click.UsageError(f"{path} is too large: over {most:,} bytes", click.get_current_context())
     return content
 
 
@@ -82,20 +103,25 @@ def prove(settings: Settings, position: int) -> None:
         output.write(proof)
 
 
-@verb("check-proof", "continuity check-proof entry-3.tlog-proof entry-3.json --key studio.vkey")
+@verb(
+    "check-proof",
+    "continuity check-proof entry-3.tlog-proof entry-3.json --key studio.vkey",
+    "continuity check-proof entry-3.tlog-proof entry-3.json --key genesis.vkey --rotations studio.rotations",
+)
 @click.argument("proof_file", type=FILE)
 @click.argument("entry_file", type=FILE)
 @click.option(
     "--key", "key_file", type=FILE, required=True, metavar="VKEY_FILE", help="The ledger's verifier keys, one a line."
 )
+@ROTATIONS
 @pass_settings
-def check_proof(settings: Settings, proof_file: Path, entry_file: Path, key_file: Path) -> None:
+def check_proof(settings: Settings, proof_file: Path, entry_file: Path, key_file: Path, rotations: Path | None) -> None:
     """Check offline that an entry is in a log; no ledger is needed.
 
     ENTRY_FILE holds the entry byte for byte; one line feed at its end is ignored. Exit code 20 when the entry is not
-    proven, 22 when no known key has signed or a signature is false.
+    proven, 22 when no known key has signed, a signature is false, or a retired key signed a later tree.
     """
-    keys = read_keys(key_file)
+    keys = read_trust(key_file, rotations)
     proof = parse_proof(read_file(proof_file))
     proven = verify_entry(proof, read_file(entry_file).removesuffix(b"\n"), keys)
     if settings.json:

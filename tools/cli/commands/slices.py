@@ -13,12 +13,12 @@ from ledger.annex import Redaction
 from ledger.cosignature import Checkpoint
 from ledger.handout import Tally
 from ledger.history import ProvenHistory, is_history, verify_history
-from ledger.note import VerifierKey
+from ledger.key_history import KeyHistory
 from ledger.slice import Proven, verify_slice
 from ledger.strict import write_base64
 from tools.cli import output
 from tools.cli.commands.log import bound
-from tools.cli.commands.proofs import FILE, read_keys
+from tools.cli.commands.proofs import FILE, ROTATIONS, read_trust
 from tools.cli.settings import Settings, pass_settings, verb
 from tools.files import written
 from tools.slices import HandedOut, contents, cut, cut_history
@@ -100,14 +100,15 @@ def _slice_history(settings: Settings, member: str, policy: redaction.Policy, ou
     "--key", "key_file", type=FILE, required=True, metavar="VKEY_FILE", help="The ledger's verifier keys, one a line."
 )
 @click.option("--jsonl", is_flag=True, help="Once it is proven, show each entry, what is disclosed of it and what not.")
+@ROTATIONS
 @pass_settings
-def check_slice(settings: Settings, slice_file: Path, key_file: Path, jsonl: bool) -> None:
+def check_slice(settings: Settings, slice_file: Path, key_file: Path, jsonl: bool, rotations: Path | None) -> None:
     """Check offline that a slice is a part of its log, or a member's history whole; no ledger is needed.
 
     Exit code 20 when its entries are not proven, a disclosure is not that of its entry, a history is not whole or the
     file is damaged; 22 when no known key has signed or a signature is false.
     """
-    keys = read_keys(key_file)
+    keys = read_trust(key_file, rotations)
     with slice_file.open("rb") as file:
         proven = _proven(file, keys)
         if jsonl:
@@ -120,7 +121,7 @@ def check_slice(settings: Settings, slice_file: Path, key_file: Path, jsonl: boo
         _tell_slice(settings, proven)
 
 
-def _proven(file: BinaryIO, keys: list[VerifierKey]) -> Proven | ProvenHistory:
+def _proven(file: BinaryIO, keys: KeyHistory) -> Proven | ProvenHistory:
     return verify_history(file, keys) if is_history(file) else verify_slice(file, keys)
 
 

@@ -16,7 +16,7 @@ from projections.roots import StateRoot
 from projections.slice_source import SliceSource
 from tools.cli import output
 from tools.cli.commands.log import bound
-from tools.cli.commands.proofs import FILE, read_keys
+from tools.cli.commands.proofs import FILE, ROTATIONS, read_trust
 from tools.cli.commands.slices import OUT
 from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
@@ -76,9 +76,17 @@ def check_state(settings: Settings, at: str | None) -> None:
 @click.option("--at", metavar="POSITION_OR_TIME", help="As it stood after this position or at this time; default: now.")
 @click.option("--slice", "slice_file", type=FILE, help="Replay this slice instead of a ledger; none is needed then.")
 @click.option("--key", "key_file", type=FILE, metavar="VKEY_FILE", help="The verifier keys that prove the slice.")
+@ROTATIONS
 @click.option("--out", type=OUT, required=True, metavar="FILE", help="The database to write, whole or not at all.")
 @pass_settings
-def replay(settings: Settings, at: str | None, slice_file: Path | None, key_file: Path | None, out: Path) -> None:
+def replay(
+    settings: Settings,
+    at: str | None,
+    slice_file: Path | None,
+    key_file: Path | None,
+    rotations: Path | None,
+    out: Path,
+) -> None:
     """Write a fresh SQLite database of all read models as they stood at a moment, folded from the log alone.
 
     Open it with any SQLite program; docs/reference/read-models.md describes its tables. It holds commitments in place
@@ -88,9 +96,11 @@ def replay(settings: Settings, at: str | None, slice_file: Path | None, key_file
     started = time.monotonic()
     if (slice_file is None) != (key_file is None):
         raise click.UsageError("--slice and --key go together", click.get_current_context())
+    if rotations is not None and key_file is None:
+        raise click.UsageError("--rotations goes with --slice and --key", click.get_current_context())
     with output.progress("folded", json=settings.json) as tick:
         if slice_file is not None and key_file is not None:
-            with SliceSource(slice_file, read_keys(key_file)) as source:
+            with SliceSource(slice_file, read_trust(key_file, rotations)) as source:
                 done = run_replay(source, _position(at, source.head().size - 1), out, progress=tick)
         else:
             with settings.opened() as log:

@@ -11,6 +11,7 @@ import click
 import uvicorn
 
 from ledger.errors import MalformedPolicy
+from ledger.key_chain import MAX_CHAIN, parse_chain
 from ledger.trust_policy import TrustPolicy, parse_policy
 from tools.cli import output
 from tools.cli.commands.proofs import FILE, read_file, read_keys
@@ -46,19 +47,37 @@ def init(settings: Settings, folder: Path, name: str) -> None:
     _show_keys(settings, Witness.create(folder, name))
 
 
-@verb("add-log", "continuity witness add-log ./witness --key studio.vkey")
+@verb(
+    "add-log",
+    "continuity witness add-log ./witness --key studio.vkey",
+    "continuity witness add-log ./witness --rotations studio.rotations",
+)
 @click.argument("folder", type=DIR, metavar="DIR")
-@click.option("--key", "key_file", type=FILE, required=True, metavar="VKEY_FILE", help="The log's verifier keys.")
+@click.option("--key", "key_file", type=FILE, metavar="VKEY_FILE", help="The log's verifier keys.")
+@click.option(
+    "--rotations", type=FILE, metavar="FILE", help="How a known log's keys were rotated: export-public --history."
+)
 @pass_settings
-def add_log(settings: Settings, folder: Path, key_file: Path) -> None:
-    """Let the witness in DIR know a log by its verifier keys, one a line; a running one knows it at once."""
+def add_log(settings: Settings, folder: Path, key_file: Path | None, rotations: Path | None) -> None:
+    """Let the witness in DIR know a log by its verifier keys, one a line; a running one knows it at once.
+
+    When a log has rotated its keys, give the rotations: they are followed from the keys that are known here, and what
+    only a retired key has signed is cosigned no more. Until then the witness refuses what the new keys sign (403).
+    """
+    if (key_file is None) == (rotations is None):
+        raise click.UsageError("give either --key or --rotations", click.get_current_context())
     made = Witness(folder)
-    added = [key.name for key in read_keys(key_file) if made.add_log(key)]
+    added, removed = 0, 0
+    if key_file is not None:
+        added = sum(made.add_log(key) for key in read_keys(key_file))
+    if rotations is not None:
+        _, added, removed = made.follow(parse_chain(read_file(rotations, MAX_CHAIN)))
     logs = sorted({key.name for key in made.logs()})
     if settings.json:
-        output.write_json({"added": len(added), "logs": logs})
+        output.write_json({"added": added, "removed": removed, "logs": logs})
     else:
-        output.write_line(f"{len(added)} keys added; it knows {', '.join(logs)}")
+        gone = f", {removed} retired ones removed" if removed else ""
+        output.write_line(f"{added} keys added{gone}; it knows {', '.join(logs)}")
 
 
 @verb("serve", "continuity witness serve ./witness --port 8090")

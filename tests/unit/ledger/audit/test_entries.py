@@ -17,7 +17,7 @@ from ledger.audit.counters import Counters
 from ledger.audit.entries import Entries, decimals, is_recorded
 from ledger.audit.form import fault_of_form
 from tests.support.forgery import canonical, leaf
-from tests.support.memory import KEYS, ORIGIN, Memory, content
+from tests.support.memory import ORIGIN, Memory, content
 
 SIZE = 40
 RECORDED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
@@ -118,7 +118,7 @@ def altered(position: int, before: Sequence[bytes], _: bytes) -> Fault:
 
 def checked(entries: Sequence[Any], stored: bytes, step: int) -> tuple[Fault | None, int]:
     """The first fault, and how many leaf hashes there are of those before it."""
-    audit, good = Entries(ORIGIN, KEYS, (Counters(), Counters())), 0
+    audit, good = Entries(ORIGIN, (Counters(), Counters())), 0
     for start in range(0, len(entries), step):
         some = entries[start : start + step]
         leaves, fault = audit.check(start, some, stored[start * 32 : (start + len(some)) * 32], altered)
@@ -167,7 +167,7 @@ def test_the_end_of_a_line_within_a_seal_is_a_fault_of_form_there() -> None:
 
 def test_a_sound_log_counts_its_last_leaf_and_time() -> None:
     source = Memory(SIZE)
-    audit = Entries(ORIGIN, KEYS, (Counters(), Counters()))
+    audit = Entries(ORIGIN, (Counters(), Counters()))
     audit.check(0, [row.entry for row in source.entries], source.hashes[0, 0], altered)
     assert (audit.leaf, audit.recorded.decode()) == (source.ends.leaf, source.ends.recorded)
     assert audit.check(SIZE, [], b"", altered) == ([], None)

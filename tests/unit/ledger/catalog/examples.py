@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.support.rotations import rotation
 from tests.unit.ledger.catalog.operations import OPERATIONS
 from tests.unit.ledger.catalog.services import SERVICES
 
@@ -28,10 +29,7 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     **SERVICES,
     "ledger.created": ({"format": 1, "origin": "example.org/studio", "verifier_keys": [KEY]},) * 2,
     "ledger.frozen": (REASON, REASON),
-    "ledger.key_rotated": (
-        {"verifier_keys": [KEY], **REASON},
-        {"verifier_keys": [KEY, KEY.replace("0f", "1f")], **REASON},
-    ),
+    "ledger.key_rotated": (rotation("one", "two").data(),) * 2,
     "ledger.thawed": (REASON, REASON),
     "member.account_changed": (
         {"change": "closed", **REASON},
