@@ -25,7 +25,7 @@ from ledger.checkpoint import Checkpoint
 from ledger.credentials import Credentials
 from ledger.datakeys import DataKeys
 from ledger.delay import Delay
-from ledger.entry import FORMAT_VERSION, LEDGER_STREAM, decode
+from ledger.entry import decode
 from ledger.epochs import Epochs
 from ledger.errors import Conflict, ForkError, NotFound, StoreUnreachable
 from ledger.event import LOCAL, SYSTEM, Credential
@@ -40,7 +40,7 @@ from ledger.request import PIECE, Late, Posted
 from ledger.signer import Signer, check_consistent
 from ledger.store.opening import StoreURL, create_store, discard_store, open_store
 from ledger.store.protocol import PAGE, Head, Row, Selection, Store
-from ledger.succession import Succession, history_of
+from ledger.succession import Succession, created, history_of
 from ledger.writer import Clock, Writer
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -280,21 +280,7 @@ class Log:
         return self._succession.rotate(self._signer, reason, credential, time, append)
 
     def _append_created(self) -> None:
-        data = {
-            "format": FORMAT_VERSION,
-            "origin": self.origin,
-            "verifier_keys": [str(key) for key in self.verifier_keys],
-        }
-        created = {
-            "specversion": "1.0",
-            "id": "created",
-            "source": "urn:continuity-ledger",
-            "type": "ledger.created",
-            "subject": LEDGER_STREAM,
-            "time": moment.recorded(self._writer.clock()),
-            "data": data,
-        }
-        self.append([msgspec.json.encode(created)], SYSTEM)
+        self.append([created(self.origin, self.verifier_keys, moment.recorded(self._writer.clock()))], SYSTEM)
 
     # --- Reading -----------------------------------------------------------------------------------------------------
 

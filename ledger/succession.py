@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from ledger import tiles
 from ledger.checkpoint import Checkpoint, sign_checkpoint
-from ledger.entry import LEDGER_STREAM
+from ledger.entry import FORMAT_VERSION, LEDGER_STREAM
 from ledger.errors import Conflict, Denied, KeyFileError
 from ledger.event import Credential
 from ledger.flush import Receipt
@@ -122,7 +122,8 @@ class Succession:
             old, new = self._keys.signers, self._keys.make_next()
 
             def late(position: int, root: bytes) -> bytes:
-                return _event(time, Rotation(position, root, reason, _public(old), _public(new)).signed((*old, *new)))
+                rotation = Rotation(position, root, reason, _public(old), _public(new)).signed((*old, *new))
+                return _event(f"key-rotated-{secrets.token_hex(16)}", TYPE, time, rotation.data())
 
             try:
                 return append(late)
@@ -188,15 +189,22 @@ def _public(signers: Sequence[Key]) -> tuple[VerifierKey, ...]:
     return tuple(signer.key for signer in signers)
 
 
-def _event(time: str, rotation: Rotation) -> bytes:
+def created(origin: str, keys: Sequence[VerifierKey], time: str) -> bytes:
+    """The event that begins a ledger, and announces its first keys."""
+    listed = [str(key) for key in keys]
+    data = {"format": FORMAT_VERSION, "origin": origin, "verifier_keys": listed}
+    return _event("created", "ledger.created", time, data)
+
+
+def _event(identifier: str, kind: str, time: str, data: dict[str, Any]) -> bytes:
     return msgspec.json.encode(
         {
             "specversion": "1.0",
-            "id": f"key-rotated-{secrets.token_hex(16)}",
+            "id": identifier,
             "source": "urn:continuity-ledger",
-            "type": TYPE,
+            "type": kind,
             "subject": LEDGER_STREAM,
             "time": time,
-            "data": rotation.data(),
+            "data": data,
         }
     )

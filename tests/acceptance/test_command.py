@@ -158,7 +158,16 @@ def test_help_of_every_verb_shows_the_three_options_and_examples_that_parse(
 
 def _parses(words: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for word in words:
-        if Path(word).suffix in (".ndjson", ".json", ".checkpoint", ".vkey", ".tlog-proof", ".slice", ".policy"):
+        if Path(word).suffix in (
+            ".ndjson",
+            ".json",
+            ".checkpoint",
+            ".vkey",
+            ".tlog-proof",
+            ".slice",
+            ".policy",
+            ".rotations",
+        ):
             (folder / word).touch()
     monkeypatch.chdir(folder)
     with cli.make_context("continuity", list(words)) as context:

@@ -74,6 +74,8 @@ def test_the_documents_have_the_fields_that_it_names(
     (tmp_path / "policy").write_text("quorum none\n")
     for line in ("init w --name w", "add-log w --key vkey", "keys w", "collect --policy policy"):
         documents[f"witness {line.split()[0]}"] = run(f"witness {line} --json")
+    for line in ("list", "rewrap", "rotate --reason scheduled --yes", "export-public --history"):
+        documents[f"keys {line.split()[0]}"] = run(f"keys {line} --json")
     for line in ("list", "show member", "test member"):
         documents[f"redaction {line.split()[0]}"] = run(f"redaction {line} --json")
     assert documents.keys() == DOCUMENTS.keys()

@@ -24,9 +24,11 @@ HOW_TO = (
     "post-events",
     "projections",
     "publish",
+    "rotate-keys",
     "share-a-history",
     "witnesses",
 )
+RUNBOOKS = ("compromised-key",)
 FOR_SERVERS = ("postgresql", "scale-out")
 """Pages about servers of the reader's own."""
 FOR_BUILDERS = ("test-faults",)
@@ -57,6 +59,17 @@ def test_the_how_to_page_runs_and_shows_what_it_says(name: str, repository: Path
     shutil.copytree(repository / "examples", tmp_path / "examples")
     page = (repository / "docs" / "how-to" / f"{name}.md").read_text()
     check_page(page, tmp_path, cwd=tmp_path, prepare=TOUR_LEDGER)
+
+
+@pytest.mark.parametrize("name", RUNBOOKS)
+def test_the_runbook_runs_and_shows_what_it_says(name: str, repository: Path, tmp_path: Path) -> None:
+    shutil.copytree(repository / "examples", tmp_path / "examples")
+    page = (repository / "docs" / "runbooks" / f"{name}.md").read_text()
+    check_page(page, tmp_path, cwd=tmp_path, prepare=TOUR_LEDGER)
+
+
+def test_every_runbook_is_run(repository: Path) -> None:
+    assert {path.stem for path in (repository / "docs" / "runbooks").glob("*.md")} == set(RUNBOOKS)
 
 
 def test_every_how_to_page_is_run(repository: Path) -> None:
