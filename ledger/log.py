@@ -90,7 +90,7 @@ class Log:
             committed=self._sign_when_due,
         )
         self._timer = Delay(self._sign)
-        self._sign_lock = threading.Lock()  # guards what follows
+        self._sign_lock = threading.Lock()  # guards the next
         self._signed: tuple[Checkpoint, bytes] | None = None
         self._appended = False
         self._extends = False  # what was signed, as far as it is known
@@ -276,8 +276,7 @@ class Log:
         def append(late: Late) -> Receipt:
             return cast("Receipt", self.submit([], credential.as_system(), late=late).result()[0])
 
-        time = moment.recorded(self._writer.clock())
-        return self._succession.rotate(self._signer, reason, credential, time, append)
+        return self._succession.rotate(self._signer, reason, credential, moment.recorded(self._writer.clock()), append)
 
     def _append_created(self) -> None:
         self.append([created(self.origin, self.verifier_keys, moment.recorded(self._writer.clock()))], SYSTEM)
@@ -381,7 +380,7 @@ class Log:
         return current, note
 
     def remembered(self) -> tuple[Checkpoint, bytes] | None:
-        """The last checkpoint that was signed here, as it is remembered outside the store."""
+        """The last checkpoint that was signed here, remembered outside the store."""
         return self._signer.remembered()
 
     def prove(self, position: int) -> bytes:

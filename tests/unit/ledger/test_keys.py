@@ -11,6 +11,7 @@ from ledger.private_files import read_private, write_private
 from tests.support.events import ORIGIN
 
 FILES = ["ed25519.seed", "ml-dsa-44.seed", "epoch-000001.key"]
+OTHERS = ["last-checkpoint", "credentials.json", "epoch-keys", "next-ed25519.seed", "anything-else"]
 
 
 @pytest.fixture
@@ -88,6 +89,45 @@ class TestFiles:
         (folder / name).unlink()
         with pytest.raises(KeyFileError, match="missing"):
             Keys(folder, ORIGIN)
+
+    @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o602])
+    @pytest.mark.parametrize("name", [*FILES, *OTHERS])
+    def test_of_any_kind_are_looked_at_when_the_folder_is_opened(self, folder, name, mode):
+        write_private(folder / name, (folder / name).read_bytes() if name in FILES else b"{}")
+        (folder / name).chmod(mode)
+        with pytest.raises(KeyFileError, match=f"{name} is accessible to others") as caught:
+            Keys(folder, ORIGIN)
+        assert caught.value.advice == f"chmod 600 {folder / name}"
+        (folder / name).chmod(0o400)
+        assert Keys(folder, ORIGIN).verifier_keys
+
+    @pytest.mark.parametrize("name", [*FILES, *OTHERS])
+    def test_that_are_links_are_refused_whatever_they_lead_to(self, folder, tmp_path, name):
+        write_private(tmp_path / "elsewhere", (folder / name).read_bytes() if name in FILES else b"{}")
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(KeyFileError, match=f"{name} is a symbolic link"):
+            Keys(folder, ORIGIN)
+        with pytest.raises(KeyFileError, match="symbolic link"):
+            read_private(folder / name)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+    @pytest.mark.parametrize("name", [".", *FILES, *OTHERS])
+    def test_of_somebody_else_are_refused(self, folder, name):
+        if name not in (".", *FILES):
+            write_private(folder / name, b"{}")
+        os.chown(folder / name, 12_345, -1)
+        with pytest.raises(KeyFileError, match="belongs to the user 12345, and this runs as 0") as caught:
+            Keys(folder, ORIGIN)
+        assert f"chown 0 {folder / name}" in caught.value.advice
+
+    def test_in_folders_within_are_left_alone_if_the_folder_is_closed(self, folder):
+        (folder / "old").mkdir(mode=0o755)
+        with pytest.raises(KeyFileError, match="old is accessible to others") as caught:
+            Keys(folder, ORIGIN)
+        assert caught.value.advice == f"chmod 700 {folder / 'old'}"
+        (folder / "old").chmod(0o700)
+        Keys(folder, ORIGIN)
 
     def test_of_a_missing_epoch_are_missed_when_it_is_used(self, folder):
         keys = Keys(folder, ORIGIN)

@@ -10,6 +10,7 @@ import click
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
+from ledger.private_files import check_private_folder
 from tools.cli import output
 from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
@@ -31,11 +32,14 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """Serve the ledgers of the data folder over HTTP.
 
     It speaks plain HTTP: beyond this machine, put a proxy before it that speaks TLS. Ends on Ctrl-C or SIGTERM, once
-    what was acknowledged is committed.
+    what was acknowledged is committed. A key file of any ledger that others may read is refused, with exit code 12.
     """
     warn_of(host)
     if not settings.ledgers():
         output.say(f"warning: {settings.data} holds no ledger yet; make one with: continuity init NAME --origin ORIGIN")
+    for name in settings.ledgers():  # at once, and not at the first request to one of them
+        if (keys := settings.data / name / "keys").is_dir():
+            check_private_folder(keys)
     os.environ["CONTINUITY_DATA"] = str(settings.data)
     if settings.store is not None:
         os.environ["CONTINUITY_STORE"] = settings.store.reveal()
