@@ -1,7 +1,8 @@
 """A witness over HTTP (c2sp.org/tlog-witness): ``add-checkpoint`` for logs, the latest checkpoints for monitors.
 
 Owns routes, limits and status codes. Decides nothing: ``tools.witness`` does. It needs no credentials, as the protocol
-has it: what is not signed by a known log is refused, and what is served is public.
+has it: what is not signed by a known log is refused, and what is served is public. So anybody may send anything, and
+nothing of it may cost more than a bounded time and memory.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -25,9 +26,9 @@ from tools.witness import Witness
 VARIABLE = "CONTINUITY_WITNESS"
 """Names the witness's folder in the environment."""
 BODY_SECONDS = 10.0
-"""Seconds in which a request must have arrived: it has a few kilobytes."""
-_log = logging.getLogger("uvicorn.error")
+"""Seconds in which a request's body must have arrived."""
 _TEXT = "text/plain; charset=utf-8"
+_LOGGER = logging.getLogger("uvicorn.error")
 
 
 def create_app(witness: Witness | None = None) -> Starlette:
@@ -35,20 +36,20 @@ def create_app(witness: Witness | None = None) -> Starlette:
     opened = witness or Witness(Path(os.environ[VARIABLE]))
 
     async def add_checkpoint(request: Request) -> Response:
-        body = bytearray()
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                async for part in request.stream():
-                    body += part
-                    if len(body) > MAX_REQUEST:
-                        return _closing("the request is too large\n", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            body = await _body(request)
         except TimeoutError:
-            return _closing("the request did not arrive in time\n", HTTPStatus.REQUEST_TIMEOUT)
+            return _ended("the request did not arrive in time", HTTPStatus.REQUEST_TIMEOUT)
+        except ClientDisconnect:  # nobody is left to read this
+            return _ended("the request was not whole", HTTPStatus.BAD_REQUEST)
+        if body is None:
+            return _ended(f"a request has at most {MAX_REQUEST} bytes", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         try:
-            return Response(await run_in_threadpool(opened.add_checkpoint, bytes(body)), media_type=_TEXT)
+            return Response(await run_in_threadpool(opened.add_checkpoint, body), media_type=_TEXT)
         except Refused as refused:
             if refused.size is not None:
-                return Response(f"{refused.size}\n", refused.status, media_type=SIZE_TYPE)
+                # In the headers, since a media type given as such gets a charset, which clients don't expect here.
+                return Response(f"{refused.size}\n", refused.status, {"Content-Type": SIZE_TYPE})
             return PlainTextResponse(f"{refused}\n", refused.status)
 
     async def checkpoint(request: Request) -> Response:
@@ -62,7 +63,7 @@ def create_app(witness: Witness | None = None) -> Starlette:
         return PlainTextResponse("".join(f"{key}\n" for key in opened.keys))
 
     async def failed(request: Request, error: Exception) -> Response:
-        _log.error("a request failed: %s", error)
+        _LOGGER.error("can't answer: %s", error)  # it names files of this witness, and nothing that was sent
         return PlainTextResponse("the witness can't answer now\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
     return Starlette(
@@ -75,6 +76,17 @@ def create_app(witness: Witness | None = None) -> Starlette:
     )
 
 
-def _closing(text: str, status: HTTPStatus) -> Response:
-    """An answer after which the rest of the request is not read."""
-    return PlainTextResponse(text, status, headers={"Connection": "close"})
+async def _body(request: Request) -> bytes | None:
+    """The body; None when it is too large. Raises ``TimeoutError``, ``ClientDisconnect``."""
+    body = bytearray()
+    async with asyncio.timeout(BODY_SECONDS):
+        async for part in request.stream():
+            body += part
+            if len(body) > MAX_REQUEST:
+                return None
+    return bytes(body)
+
+
+def _ended(message: str, status: HTTPStatus) -> Response:
+    """A refusal of a request that was not read to its end: no other can follow it on the connection."""
+    return PlainTextResponse(f"{message}\n", status, {"Connection": "close"})

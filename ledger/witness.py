@@ -18,13 +18,14 @@ from ledger import strict
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.errors import LedgerError, MalformedNote, ProofError, SignatureError
 from ledger.merkle import HASH_SIZE, verify_consistency
-from ledger.note import MAX_NOTE_BYTES, Note, Signature, Signer, VerifierKey, format_note, parse_note
+from ledger.note import Note, Signature, Signer, VerifierKey, format_note, parse_note
 
 MAX_PROOF = 63
 """Hashes of a proof in a request."""
 
-MAX_REQUEST = MAX_NOTE_BYTES + 4096
-"""Bytes of a request."""
+MAX_REQUEST = 256 * 1024
+"""Bytes of a request that are read: room for a whole proof, and for more than the 16 signatures that everybody takes,
+of the largest kinds."""
 
 SIZE_TYPE = "text/x.tlog.size"
 """The media type of the answer 409 that tells the size last cosigned."""
@@ -93,9 +94,18 @@ def origin_of(checkpoint: bytes) -> str:
 def decide(request: Request, keys: Sequence[VerifierKey], last: Checkpoint | None) -> Checkpoint:
     """The checkpoint to cosign, once it is persisted in the place of ``last``, which was cosigned last for its origin.
 
-    ``keys`` are those trusted for the origin. Raises ``Refused``: 404 for an origin without keys, 403 without a good
-    signature, 400 for an old size above the new, 409 for another old size than that of ``last``, 422 for a proof that
-    does not prove.
+    ``keys`` are those trusted for the origin. Raises ``Refused`` as ``verified`` and ``check_extends`` do.
+    """
+    checkpoint = verified(request, keys)
+    check_extends(request, checkpoint, last)
+    return checkpoint
+
+
+def verified(request: Request, keys: Sequence[VerifierKey]) -> Checkpoint:
+    """The checkpoint of a request, signed by one of ``keys``, those trusted for its origin.
+
+    Raises ``Refused``: 404 for an origin without keys, 403 without a good signature, 400 for extension lines or an old
+    size above the new.
     """
     origin = origin_of(request.checkpoint)
     if not keys:
@@ -108,14 +118,17 @@ def decide(request: Request, keys: Sequence[VerifierKey], last: Checkpoint | Non
         raise Refused(HTTPStatus.BAD_REQUEST, "a checkpoint with extension lines is not cosigned")
     if request.old > checkpoint.size:
         raise Refused(HTTPStatus.BAD_REQUEST, f"the old size {request.old} is above the new, {checkpoint.size}")
-    size = last.size if last is not None else 0
-    if request.old != size:
-        raise Refused(HTTPStatus.CONFLICT, f"cosigned last was size {size}, not {request.old}", size)
-    _check_extends(request, last, checkpoint)
     return checkpoint
 
 
-def _check_extends(request: Request, last: Checkpoint | None, checkpoint: Checkpoint) -> None:
+def check_extends(request: Request, checkpoint: Checkpoint, last: Checkpoint | None) -> None:
+    """See that a verified checkpoint extends ``last``, by the proof in the request.
+
+    Raises ``Refused``: 409 for another old size than that of ``last``, 422 for a proof that does not prove.
+    """
+    size = last.size if last is not None else 0
+    if request.old != size:
+        raise Refused(HTTPStatus.CONFLICT, f"cosigned last was size {size}, not {request.old}", size)
     if last is None or request.old == 0:
         if request.proof:
             raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "from size 0 there is nothing to prove: send no proof")

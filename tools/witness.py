@@ -1,13 +1,15 @@
 """A witness's folder: who it is, which logs it knows, and what it cosigned last of each.
 
-Owns the files and the order of effects: lock, read what was cosigned last, decide, sign, persist the new checkpoint
-durably with the signatures, unlock, answer. A crash before the write leaves the old checkpoint, and no signature was
-given out; after it, a checkpoint that nobody was told of: the log learns its size by a 409 and goes on from there.
-Never serves HTTP by itself. Layout::
+Owns the files and the order of effects: verify the log's signature, lock what is known of that log, read what was
+cosigned last, decide, sign, persist the new checkpoint durably, unlock, answer. Whoever can't sign as a known log makes
+no file and holds no lock. A crash before the write leaves the old checkpoint, and no signature was given out; after it,
+a checkpoint that nobody was told of: the log learns its size by a 409 and goes on from there. Never serves HTTP by
+itself. Layout::
 
     name                  the witness's name          logs       verifier keys of the logs it knows, one a line
     ed25519.seed          64 hex digits               ml-dsa-44.seed
     SHA-256.checkpoint    by the hash of its origin, in hex: the log's checkpoint with this witness's cosignatures
+    .SHA-256.lock         held while that is read and replaced
 """
 
 from __future__ import annotations
@@ -39,9 +41,10 @@ from ledger.note import (
 from ledger.private_files import check_private_folder, locked, read_private, read_secret, write_private
 from ledger.rotation import Rotation
 
-_HASH = re.compile(r"[0-9a-f]{64}")
 _ED25519 = "ed25519.seed"
 _ML_DSA_44 = "ml-dsa-44.seed"
+_MAX_NAME = 255
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class Witness:
@@ -63,7 +66,7 @@ class Witness:
     @classmethod
     def create(cls, folder: Path, name: str) -> Witness:
         """Make a folder with fresh keys. Raises ``Conflict`` when it exists, ``MalformedNote`` for such a name."""
-        Ed25519Cosigner(name, bytes(SEED_SIZE))  # refuses a name that no key can have
+        _check_name(Ed25519Cosigner(name, bytes(SEED_SIZE)).key)  # refuses a name that no key can have
         try:
             folder.mkdir(mode=0o700, parents=True)
         except FileExistsError:
@@ -87,6 +90,7 @@ class Witness:
         """Know a log by this key from now on; False when it is known already. Raises ``MalformedNote``."""
         if key.type not in (ED25519, ML_DSA_44):
             raise MalformedNote(f"{key.name}: a key of type {key.type} is a witness's, not a log's")
+        _check_name(key)
         with locked(self.folder / ".lock"):
             known = self.logs()
             if key in known:
@@ -118,8 +122,9 @@ class Witness:
         request = witness.parse_request(body)
         origin = witness.origin_of(request.checkpoint)
         keys = [key for key in self.logs() if key.name == origin]
-        with locked(self.folder / ".lock"):
-            checkpoint = witness.decide(request, keys, self._last(origin, keys))
+        checkpoint = witness.verified(request, keys)
+        with locked(self.folder / f".{_hash_of(origin)}.lock"):
+            witness.check_extends(request, checkpoint, self._last(origin, keys))
             answer = witness.cosign(checkpoint, self._signers, int(self._clock()))
             note = witness.with_cosignatures(_only(request.checkpoint, keys), witness.parse_cosignatures(answer))
             write_private(self._path(origin), note)
@@ -140,7 +145,17 @@ class Witness:
         return Checkpoint.parse(open_note(read_private(path), self.keys).text)
 
     def _path(self, origin: str) -> Path:
-        return self.folder / f"{sha256(origin.encode()).hexdigest()}.checkpoint"
+        return self.folder / f"{_hash_of(origin)}.checkpoint"
+
+
+def _hash_of(origin: str) -> str:
+    return sha256(origin.encode()).hexdigest()
+
+
+def _check_name(key: VerifierKey) -> None:
+    """Names of logs and witnesses stand in what ML-DSA-44 signs, where they have a byte for their length."""
+    if len(key.name.encode()) > _MAX_NAME:
+        raise MalformedNote(f"the name {key.name[:40]}… is too long: at most {_MAX_NAME} bytes can be cosigned")
 
 
 def _only(note: bytes, keys: list[VerifierKey]) -> bytes:

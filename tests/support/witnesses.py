@@ -21,7 +21,7 @@ from typing import NamedTuple
 from ledger.note import VerifierKey
 from tools.witness import Witness
 
-COMMAND = [sys.executable, "-c", "import sys; from tools.cli.main import main; sys.exit(main())"]
+_MAIN = "import sys; from tools.cli.main import main; sys.exit(main())"
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -45,12 +45,12 @@ class Serving(NamedTuple):
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator[Serving]:
-    """The witness in a folder, made if need be, on a free port."""
+def serving(folder: Path, *, before: str = "") -> Iterator[Serving]:
+    """The witness in a folder, made if need be, on a free port; its process runs the code ``before`` all else."""
     if not folder.exists():
         Witness.create(folder, f"witness.example/{folder.name}")
     process = subprocess.Popen(
-        [*COMMAND, "witness", "serve", str(folder), "--port", "0", *arguments],
+        [sys.executable, "-c", f"{before}\n{_MAIN}", "witness", "serve", str(folder), "--port", "0"],
         cwd=REPOSITORY,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

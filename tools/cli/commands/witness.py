@@ -15,7 +15,7 @@ from ledger.key_chain import MAX_CHAIN, parse_chain
 from ledger.trust_policy import TrustPolicy, parse_policy
 from tools.cli import output
 from tools.cli.commands.proofs import FILE, read_file, read_keys
-from tools.cli.commands.serve import CONNECTION, MOST_CONNECTIONS, logging_of, warn_of
+from tools.cli.commands.serve import CONNECTION, logging_of, warn_of
 from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
 from tools.files import written
@@ -25,6 +25,10 @@ from tools.witnessing import collect as ask_witnesses
 
 APPLICATION = "api.witness:create_app"
 """Named, not imported: the tools stand below the service."""
+MOST_CONNECTIONS = 200
+"""Connections at once; more are answered with 503."""
+STOP_SECONDS = 15
+"""How long requests in progress may keep it from ending: longer than any of them may take to arrive."""
 
 DIR: Any = click.Path(file_okay=False, path_type=Path)
 
@@ -90,7 +94,8 @@ def add_log(settings: Settings, folder: Path, key_file: Path | None, rotations: 
 def serve(settings: Settings, folder: Path, host: str, port: int) -> None:
     """Serve the witness in DIR over HTTP: add-checkpoint for logs, and the last checkpoints for monitors.
 
-    It speaks plain HTTP: beyond this machine, put a proxy before it that speaks TLS.
+    It speaks plain HTTP: beyond this machine, put a proxy before it that speaks TLS. Ends on Ctrl-C or SIGTERM, once
+    the requests in progress are answered.
     """
     Witness(folder)
     warn_of(host)
@@ -104,6 +109,7 @@ def serve(settings: Settings, folder: Path, host: str, port: int) -> None:
             port=port,
             server_header=False,
             limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=STOP_SECONDS,
             access_log=False,
             log_config=logging_of(),
         )
