@@ -107,7 +107,7 @@ class Witness:
         if not links:
             raise MalformedRotation("there is no rotation in the file: the log's keys are its first ones still")
         origin = Rotation.of_entry(links[-1].entry).origin
-        with locked(self.folder / ".lock"):
+        with locked(self.folder / ".lock"), locked(self._lock(origin)):  # the second awaits what is being cosigned
             logs = self.logs()
             known = [key for key in logs if key.name == origin]
             if not known:
@@ -121,9 +121,11 @@ class Witness:
         """Answer a request of the witness protocol with cosignatures. Raises ``ledger.witness.Refused``."""
         request = witness.parse_request(body)
         origin = witness.origin_of(request.checkpoint)
-        keys = [key for key in self.logs() if key.name == origin]
+        keys = self._keys_of(origin)
         checkpoint = witness.verified(request, keys)
-        with locked(self.folder / f".{_hash_of(origin)}.lock"):
+        with locked(self._lock(origin)):
+            if keys != (keys := self._keys_of(origin)):  # they were rotated meanwhile
+                checkpoint = witness.verified(request, keys)
             witness.check_extends(request, checkpoint, self._last(origin, keys))
             answer = witness.cosign(checkpoint, self._signers, int(self._clock()))
             note = witness.with_cosignatures(_only(request.checkpoint, keys), witness.parse_cosignatures(answer))
@@ -143,6 +145,12 @@ class Witness:
         if not keys or not path.exists():
             return None
         return Checkpoint.parse(open_note(read_private(path), self.keys).text)
+
+    def _keys_of(self, origin: str) -> list[VerifierKey]:
+        return [key for key in self.logs() if key.name == origin]
+
+    def _lock(self, origin: str) -> Path:
+        return self.folder / f".{_hash_of(origin)}.lock"
 
     def _path(self, origin: str) -> Path:
         return self.folder / f"{_hash_of(origin)}.checkpoint"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,52 +20,47 @@ from ledger.merkle import leaf_hash
 from ledger.note import VerifierKey
 from ledger.tiles import Edge, entries_path, parse_bundle, tile_path, tiles_at
 from ledger.trust_policy import open_witnessed, parse_policy
-from tests.acceptance.conftest import ORIGIN, Run
+from tests.acceptance.conftest import Run
 from tests.support.events import requested
+from tests.support.witnesses import Serving, serving
 
-COMMAND = [sys.executable, "-c", "import sys; from tools.cli.main import main; sys.exit(main())"]
+_numbers = itertools.count(1)
 
 
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """A witness on a free port, and its address."""
-    process = subprocess.Popen(
-        [*COMMAND, "witness", "serve", str(folder), "--port", "0"],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stderr is not None
-    try:
-        for line in process.stderr:
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                yield found[0]
-                return
-        pytest.fail("the witness did not start")
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Serving]]:
+    """Three witnesses that listen."""
+    folder = tmp_path_factory.mktemp("witnesses")
+    with ExitStack() as servers:
+        yield [servers.enter_context(serving(folder / f"w{number}")) for number in range(3)]
 
 
 @pytest.fixture
-def policy(week: Run, data: Path, tmp_path: Path) -> Iterator[Path]:
-    """A policy that asks for two of three witnesses, which know the ledger and listen."""
+def origin() -> str:
+    """An origin that no witness has heard of."""
+    return f"ledger.example/studio-{next(_numbers)}"
+
+
+@pytest.fixture
+def studio(run: Run, origin: str) -> Run:
+    """``run``, with an empty ledger of that origin."""
+    assert run("init", "studio", "--origin", origin).code == 0
+    return run
+
+
+@pytest.fixture
+def policy(week: Run, three: list[Serving], data: Path, tmp_path: Path) -> Path:
+    """A policy that asks for two of three witnesses, which know the ledger."""
     log_keys = tmp_path / "studio.vkey"
     with Log.open(data, "studio") as log:
         log_keys.write_text("\n".join(map(str, log.verifier_keys)))
     lines = [f"log {key}" for key in log_keys.read_text().split("\n")]
-    with ExitStack() as servers:
-        for number in range(3):
-            folder = tmp_path / f"w{number}"
-            made = week("witness", "init", folder, "--name", f"witness.example/w{number}", "--json").json
-            assert week("witness", "add-log", folder, "--key", log_keys).code == 0
-            address = servers.enter_context(serving(folder))
-            lines.append(f"witness w{number} {made['verifier_keys'][0]} {address}")
-        path = tmp_path / "studio.policy"
-        path.write_text("\n".join([*lines, "group all-of-them 2 w0 w1 w2", "quorum all-of-them", ""]))
-        yield path
+    for number, one in enumerate(three):
+        assert week("witness", "add-log", one.folder, "--key", log_keys).code == 0
+        lines.append(f"witness w{number} {one.key} {one.address}")
+    path = tmp_path / "studio.policy"
+    path.write_text("\n".join([*lines, "group all-of-them 2 w0 w1 w2", "quorum all-of-them", ""]))
+    return path
 
 
 def fetched(url: str) -> bytes:
@@ -80,13 +73,13 @@ def outcomes(document: dict[str, object]) -> list[tuple[str, str]]:
     return [(one["name"], one["outcome"]) for one in document["witnesses"]]  # type: ignore[index, attr-defined]
 
 
-def test_a_growing_history_is_cosigned_again_and_again(week: Run, policy: Path, tmp_path: Path) -> None:
+def test_a_growing_history_is_cosigned_again_and_again(week: Run, policy: Path, origin: str, tmp_path: Path) -> None:
     for size, grows in ((41, True), (42, False), (42, True), (43, False)):
         collected = week("witness", "collect", "--policy", policy, "--out", tmp_path / "kept", "--json").json
         assert collected["agreed"] is True
         assert outcomes(collected) == [("w0", "cosigned"), ("w1", "cosigned"), ("w2", "cosigned")]
         opened = open_witnessed((tmp_path / "kept").read_bytes(), parse_policy(policy.read_bytes()))
-        assert (opened.origin, opened.size) == (ORIGIN, size)
+        assert (opened.origin, opened.size) == (origin, size)
         assert not grows or week("append", stdin=requested(f"R-{size}")).code == 0
 
 
@@ -158,12 +151,12 @@ def test_the_sizes_that_witnesses_know_may_be_forgotten(week: Run, policy: Path,
     assert week("witness", "collect", "--policy", policy, "--json").json["agreed"] is True
 
 
-def test_monitors_fetch_what_a_witness_cosigned_last(week: Run, policy: Path) -> None:
+def test_monitors_fetch_what_a_witness_cosigned_last(week: Run, policy: Path, origin: str) -> None:
     assert week("witness", "collect", "--policy", policy).code == 0
     address = re.search(r"witness w1 \S+ (\S+)", policy.read_text())
     assert address is not None
 
-    note = fetched(f"{address[1]}/{sha256(ORIGIN.encode()).hexdigest()}/checkpoint")
+    note = fetched(f"{address[1]}/{sha256(origin.encode()).hexdigest()}/checkpoint")
 
     assert re.search(rb"\n41\n", note)
     keys = [VerifierKey.parse(line) for line in fetched(f"{address[1]}/").decode().split()]
@@ -174,7 +167,7 @@ def test_monitors_fetch_what_a_witness_cosigned_last(week: Run, policy: Path) ->
 
 
 def test_an_unknown_log_is_not_cosigned(week: Run, policy: Path) -> None:
-    week("init", "other", "--origin", "ledger.example/other")
+    week("init", "other", "--origin", "ledger.example/unknown")
 
     refused = week("--ledger", "other", "witness", "collect", "--policy", policy)
 

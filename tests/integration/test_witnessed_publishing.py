@@ -9,17 +9,21 @@ import time
 from contextlib import ExitStack, contextmanager
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL, Identifier
 from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.settings import Settings
+from ledger.log import Log
 from ledger.note import format_note, parse_note
 from ledger.trust_policy import open_witnessed, parse_policy
 from tests.support import http
-from tests.support.events import requested
+from tests.support.events import Place, requested
 from tests.support.http import BASE
 from tests.support.witnesses import front, serving
 from tools.vaults.opening import open_vault
+from tools.witnessing import collect, witnesses_of
 
 _numbers = itertools.count(1)
 
@@ -243,3 +247,53 @@ def test_a_ledger_that_was_rolled_back_is_not_published_over_its_own_past_nor_co
         assert http.slug(refused) == "quorum-missed"
         assert refused.text.count("refused: 422") == 3
     assert {key: vault.get(key) for key in vault.list("")} == before
+
+
+@contextmanager
+def copied(request, place, folder):
+    """A copy of a whole ledger: its folder, and its database if it has one."""
+    shutil.copytree(place.data, folder)
+    if place.database is None:
+        yield Place(folder)
+        return
+    server = request.getfixturevalue("postgres")
+    names = Identifier(f"copy_{folder.name}"), Identifier(str(conninfo_to_dict(place.database)["dbname"]))
+    server.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+    try:
+        yield Place(folder, server.url(f"copy_{folder.name}"))
+    finally:
+        server.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(names[0]))
+
+
+def asked(place, policy, *, grow=0, tag=""):
+    """Whether the ledger at a place reaches its quorum once it has grown, and what each witness said."""
+    with place.open() as log:
+        if grow:
+            log.append([requested(f"{tag}-{number}", id=f"{tag}-{number}") for number in range(grow)])
+        folder = place.data / "studio"
+        _, collected = collect(log, folder, witnesses_of(parse_policy(policy.read_bytes()), folder))
+    return collected.agreed, [f"{one.outcome}{one.detail[:4]}" for one in collected.answers]
+
+
+def test_rollback_fork_and_split_view_are_refused_by_real_witnesses_on_both_stores(
+    request, three, origin, store, tmp_path
+):
+    addresses = [one.address for one in three]
+    policy = policy_of(tmp_path / "policy", three, addresses, 2)
+    place = Place(tmp_path / "data", store)
+    with Log.create(place.data, "studio", origin, store=place.store).log as log:
+        for one in three:
+            one.know(log.verifier_keys)
+    everyone, nobody = [True, ["cosigned"] * 3], [False, ["refused422:"] * 3]
+    with copied(request, place, tmp_path / "early") as early:
+        assert [*asked(place, policy, grow=2, tag="true")] == everyone
+        assert [*asked(early, policy)] == [False, ["refusedit h"] * 3]  # "it has cosigned a tree of 3, this one has 1"
+        assert [*asked(early, policy, grow=2, tag="false")] == nobody  # another tree of the same size
+        assert [*asked(early, policy, grow=1, tag="more")] == nobody  # a larger one
+    with copied(request, place, tmp_path / "split") as split:
+        for number, shown in ((0, place), (2, split)):
+            only = [address if at == number else "" for at, address in enumerate(addresses)]
+            alone = policy_of(tmp_path / "alone", three, only, 1)
+            assert asked(shown, alone, grow=1, tag=f"view-{number}")[0]
+        assert [*asked(place, policy)] == [True, ["cosigned", "cosigned", "refused422:"]]
+        assert [*asked(split, policy)] == [False, ["refused422:", "refused422:", "cosigned"]]

@@ -2,8 +2,12 @@
 
 import pytest
 
+from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.errors import KeyFileError, MalformedNote
+from ledger.merkle import EMPTY_ROOT
 from ledger.note import Ed25519Cosigner, Ed25519Signer
+from ledger.private_files import locked
+from ledger.witness import Refused, Request, format_request
 from tools.witness import Witness
 
 
@@ -51,6 +55,22 @@ def test_names_too_long_to_be_cosigned_are_refused_before_anything_is_made(witne
         witness.add_log(Ed25519Signer("l" * 256, bytes(32)).key)
     assert witness.logs() == []
     assert Witness.create(tmp_path / "fits", "w" * 255).name == "w" * 255
+
+
+def test_keys_that_are_retired_while_a_request_waits_are_not_cosigned_for(witness, monkeypatch):
+    log = Ed25519Signer("ledger.example/studio", bytes(32))
+    witness.add_log(log.key)
+    note = sign_checkpoint(Checkpoint(log.key.name, 0, EMPTY_ROOT), [log])
+
+    def late(path):
+        (witness.folder / "logs").write_text(f"{Ed25519Signer(log.key.name, bytes([1] * 32)).key}\n")
+        return locked(path)
+
+    monkeypatch.setattr("tools.witness.locked", late)
+    with pytest.raises(Refused) as refused:
+        witness.add_checkpoint(format_request(Request(0, (), note)))
+    assert refused.value.status == 403
+    assert not list(witness.folder.glob("*.checkpoint"))
 
 
 def test_the_key_of_a_witness_is_no_logs(witness):
