@@ -22,13 +22,14 @@ from api.journal import Journal
 from api.ledgers import Ledgers
 from api.middleware import Surroundings
 from api.past import Past
-from api.problems import NotAllowed, NotReached
+from api.problems import BeingReplayed, NotAllowed, NotReached
 from api.published import Plan, Publishers
 from api.reading import READERS
 from api.room import Room, Threads
 from api.routes import Routes, erasure, events, health, projections, proofs, publication, read_models, reservations
 from api.settings import Settings
 from ledger.errors import Busy, LedgerError, NotFound
+from projections.store.protocol import Unready
 
 ROUTES: Routes = (
     events.ROUTES
@@ -44,6 +45,8 @@ POSTERS = 4
 """Threads that check large bodies at once."""
 ERASERS = 2
 """Threads that erase, one a ledger: each may take minutes, for which no post is to wait."""
+NO_FAULTS = (BeingReplayed, Busy, NotReached, Unready)
+"""What is answered with 500 and above and is no fault: to be asked again. It comes in floods, so it is not logged."""
 COLLECTOR = (10_000, 20, 50)
 """Thresholds of the garbage collector while serving. A request leaves no cycles, and what lives long (modules, heads of
 streams) is large: at Python's own thresholds a tenth of the time goes into looking at it again, in pauses of 40 ms."""
@@ -108,7 +111,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     answer = problems.response(error, request.scope[problems.REQUEST_ID])
-    if answer.status_code >= 500 and not isinstance(error, Busy | NotReached):  # no faults, and they come in floods
+    if answer.status_code >= 500 and not isinstance(error, NO_FAULTS):
         journal: Journal = request.app.state.journal
         journal.fault(request.scope[problems.REQUEST_ID], error)
     return answer
