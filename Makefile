@@ -17,16 +17,17 @@ TESTS ?= tests
 COVERAGE ?= --cov --cov-report=term
 WORKERS ?= auto
 ARGS ?=
+PG ?= $(shell pg_config --bindir 2>/dev/null)
 
 SIZE ?= 10000000
 PEERS_PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --upgrade --target .bench/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup serve test check format bench bench-growth bench-peers kill-test soak docs clean
+.PHONY: help setup serve test test-postgresql check format bench bench-growth bench-peers kill-test soak docs clean
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # A venv is made once; what goes into it follows pyproject.toml and constraints.txt, by stamp files.
 $(BIN)/python:
@@ -52,6 +53,9 @@ serve: $(VENV)/.serve-ready ## Serve a ledger over HTTP; makes one (and prints i
 
 test: $(VENV)/.test-ready ## Run the tests with coverage, on every core (WORKERS=0: in one process)
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) $(COVERAGE) $(ARGS) $(TESTS)
+
+test-postgresql: $(VENV)/.test-ready ## Run the store's tests on an installed PostgreSQL: PG=/usr/lib/postgresql/15/bin
+	$(BIN)/python -m tests.on_postgresql $(PG) $(ARGS)
 
 check: $(VENV)/.test-ready ## Lint, format check, types, layers
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+import secrets
 import shutil
 import threading
 import time
@@ -35,10 +36,10 @@ from ledger.keys import Keys
 from ledger.merkle import HASH_SIZE
 from ledger.note import VerifierKey
 from ledger.privacy import Opened
-from ledger.private_files import locked, sync_folder
+from ledger.private_files import locked, read_private, sync_folder, write_private
 from ledger.request import PIECE, Late, Posted
 from ledger.signer import Signer, check_consistent
-from ledger.store.opening import StoreURL, create_store, discard_store, open_store
+from ledger.store.opening import StoreURL, create_store, discard_store, open_store, reclaim_store
 from ledger.store.protocol import PAGE, Head, Row, Selection, Store
 from ledger.succession import Succession, created, history_of
 from ledger.writer import Clock, Writer
@@ -47,6 +48,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 ORIGIN = re.compile(r"(?=.{1,255}\Z)[A-Za-z0-9._~-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
 REACH_SECONDS = 0.5
 """Pause between a follower's attempts to reach a store that is away."""
+CLAIM = "claim"
+"""In a folder in the making: by what the store that is made for it elsewhere is known again after a crash."""
 SIGN_SECONDS = 1.0
 """At most this much of a growing log is not yet covered by a signed checkpoint; nothing is signed while it rests."""
 
@@ -132,12 +135,16 @@ class Log:
         if folder.exists():
             raise Conflict(f"a ledger {name} exists already in {data}", advice="choose another name")
         aside = data / f".{name}.new"
-        if aside.exists():
-            shutil.rmtree(aside)  # left by a crash; it never was a ledger
+        if aside.exists():  # left by a crash; it never was a ledger
+            if (aside / CLAIM).exists():  # and so is what it has made elsewhere, which is let go of first
+                reclaim_store(store, name, read_private(aside / CLAIM).decode())
+            shutil.rmtree(aside)
         aside.mkdir(mode=0o700)
+        claim = secrets.token_hex(16)
+        write_private(aside / CLAIM, claim.encode())
         keys = Keys.create(aside / "keys", origin)
         head = Head(0, bytes(HASH_SIZE), "", keys.epochs()[-1])
-        made = create_store(store, name, aside, origin, head, service_role=service_role)
+        made = create_store(store, name, aside, origin, head, service_role=service_role, claim=claim)
         try:
             api_key = Credentials(keys.folder).issue("owner", "owner")
             with cls(made, keys, clock=clock) as log:
@@ -149,6 +156,7 @@ class Log:
             discard_store(store, name)
             raise
         sync_folder(data)
+        (folder / CLAIM).unlink()  # it is a ledger now: nobody may take it back
         return api_key
 
     @classmethod

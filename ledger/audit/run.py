@@ -89,7 +89,7 @@ class _Audit:
         self._trusted = trusted = _trusted(since, hinted.history, keys)
         self._progress = progress
         self._jobs = jobs
-        self._reader = Reader(source)
+        self._reader = Reader(source, works_ahead=jobs == 1)
         self._counters = Counters(), Counters()
         self._entries = Entries(source.origin, self._counters, named=hinted.named)
         self._walk = KeyWalk(source.origin, keys)
@@ -106,6 +106,7 @@ class _Audit:
         except FaultFound as found:
             fault = found.fault
         finally:
+            self._reader.close()
             for counters in self._counters:
                 counters.close()
         checked = self._tree.size

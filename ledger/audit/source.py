@@ -9,6 +9,7 @@ Never judges content.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from operator import eq
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -124,24 +125,44 @@ class _Ahead(NamedTuple):
 
 
 class Reader:
-    """Reads a source that may be damaged anywhere."""
+    """Reads a source that may be damaged anywhere. ``close`` it if it is to work ahead."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, works_ahead: bool = False) -> None:
+        """Take what is to be read, and whether to read the next pages in a thread, while those before are checked.
+
+        That pays where reading is to wait for a server; where it is this process's own work, it is left.
+        """
         self._source = source
         self._ahead = _Ahead(0, (), (), ())
+        self._thread = ThreadPoolExecutor(1) if works_ahead and not getattr(source, "local", True) else None
+        self._begun: tuple[int, Future[_Ahead]] | None = None
+
+    def close(self) -> None:
+        """End the thread, if there is one. Idempotent."""
+        if self._thread is not None:
+            self._thread.shutdown()
 
     def page(self, first: int, count: int) -> Page:
         """The entries at ``count`` positions from ``first``, the first leaf of a tile, and that tile."""
         at = first - self._ahead.first
         if not 0 <= at <= len(self._ahead.entries) - count:
             try:
-                self._ahead, at = self._read(first, max(count, TILES_A_READ * TILE_WIDTH)), 0
+                self._ahead, at = self._read_on(first, max(count, TILES_A_READ * TILE_WIDTH)), 0
             except DAMAGE:
                 return self._damaged_page(first, count)
         entries = self._ahead.entries[at : at + count]
         fault = None if len(entries) == count else Fault(first + len(entries), MISSING, NO_ENTRY)
         places = [column[at : at + count] for column in self._ahead.places]
         return Page(first, entries, self._ahead.tiles[at // TILE_WIDTH], fault, places)
+
+    def _read_on(self, first: int, count: int) -> _Ahead:
+        """Some tiles at once, read already if they follow those before; those that follow are begun."""
+        begun, self._begun = self._begun, None
+        found = begun[1].result() if begun is not None and begun[0] == first else self._read(first, count)
+        if self._thread is not None:
+            after = first + count
+            self._begun = after, self._thread.submit(self._read, after, count)
+        return found
 
     def _read(self, first: int, count: int) -> _Ahead:
         """Some tiles at once: beginning and ending a read takes its time. What follows a gap is left out."""

@@ -54,10 +54,18 @@ class StoreURL:
 
 
 def create_store(
-    url: StoreURL | None, name: str, folder: Path, origin: str, head: Head, *, service_role: str | None = None
+    url: StoreURL | None,
+    name: str,
+    folder: Path,
+    origin: str,
+    head: Head,
+    *,
+    service_role: str | None = None,
+    claim: str = "",
 ) -> Store:
     """Make the store of the ledger ``name``, empty, at ``head``; ``service_role`` is the role that may then use it.
 
+    Outside the folder it is made under a ``claim``, by which ``reclaim_store`` knows it again.
     Raises ``Conflict`` when there is one, ``ValueError`` for a name that the database can't hold, ``StoreError``.
     """
     if url is None:
@@ -65,7 +73,7 @@ def create_store(
     from ledger.store.postgres import PostgresStore
     from ledger.store.postgres_schema import schema_of
 
-    return PostgresStore.create(url.reveal(), schema_of(name), origin, head, service_role=service_role)
+    return PostgresStore.create(url.reveal(), schema_of(name), origin, head, service_role=service_role, claim=claim)
 
 
 def open_store(url: StoreURL | None, name: str, folder: Path) -> Store:
@@ -90,3 +98,16 @@ def discard_store(url: StoreURL | None, name: str) -> None:
 
         with translated(), connect(url.reveal()) as connection:
             drop_schema(connection, schema_of(name))
+
+
+def reclaim_store(url: StoreURL | None, name: str, claim: str) -> None:
+    """Take back what was made under this claim outside the ledger's folder, if it never became a ledger's.
+
+    What is anyone else's, or has been used, stays. Raises ``StoreError``.
+    """
+    if url is not None:
+        from ledger.store.postgres_datastore import connect, translated
+        from ledger.store.postgres_schema import reclaim_schema, schema_of
+
+        with translated(), connect(url.reveal()) as connection:
+            reclaim_schema(connection, schema_of(name), claim)

@@ -53,14 +53,14 @@ class PostgresStore(PostgresApplicationRecorder):
 
     @classmethod
     def create(
-        cls, url: str, schema: str, origin: str, head: Head, *, service_role: str | None = None
+        cls, url: str, schema: str, origin: str, head: Head, *, service_role: str | None = None, claim: str = ""
     ) -> PostgresStore:
         """Make the schema, empty, at ``head``, and let ``service_role`` use it; this takes the owner's role.
 
         Raises ``Conflict`` when it exists, ``StoreError``.
         """
         with translated(), connect(url) as connection, connection.transaction():
-            create_schema(connection, schema, origin, head)
+            create_schema(connection, schema, origin, head, claim)
             if service_role is not None:
                 grant(connection, schema, service_role)
         return cls(url, schema)

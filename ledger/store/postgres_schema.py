@@ -48,10 +48,11 @@ def state_schema_of(schema: str) -> str:
     return STATE_PREFIX + schema.removeprefix(PREFIX)
 
 
-def create_schema(connection: Connection[Any], schema: str, origin: str, head: Head) -> None:
+def create_schema(connection: Connection[Any], schema: str, origin: str, head: Head, claim: str) -> None:
     """Make the schema with its tables, empty, at ``head``, and the empty one of its projections, in one transaction.
 
-    Raises ``Conflict`` when either exists.
+    ``claim`` is kept in it: a secret of whoever makes it, by which it can be taken back (``reclaim_schema``) until it
+    is a ledger's. Raises ``Conflict`` when either exists.
     """
     text = resources.files("ledger.store").joinpath("postgres.sql").read_text(encoding="utf-8")
     with connection.transaction():
@@ -61,14 +62,35 @@ def create_schema(connection: Connection[Any], schema: str, origin: str, head: H
         except (errors.DuplicateSchema, errors.UniqueViolation) as error:  # the second: made by another just now
             raise Conflict(
                 f"there is a schema {schema} already in the database",
-                advice=f"choose another name; if an interrupted init left it: "
+                advice="choose another name; if an interrupted init left it, repeat that with the same --data, or if "
+                "that folder is lost, let the owner see that it holds no entry but the first, and then: "
                 f"DROP SCHEMA {schema}, {state_schema_of(schema)} CASCADE",
             ) from error
         within = Identifier(schema)
         connection.execute(SQL("INSERT INTO {}.head VALUES (true, %s, %s, %s, %s)").format(within), head)
         connection.execute(
-            SQL("INSERT INTO {}.meta VALUES ('origin', %s), ('schema', %s)").format(within), (origin, SCHEMA_VERSION)
+            SQL("INSERT INTO {}.meta VALUES ('origin', %s), ('schema', %s), ('claim', %s)").format(within),
+            (origin, SCHEMA_VERSION, claim),
         )
+
+
+def reclaim_schema(connection: Connection[Any], schema: str, claim: str) -> None:
+    """Take back the schema that was made under this claim, if there is one and no ledger came of it.
+
+    The claim is in it, so nobody else made it; and it has no entry, or none but ``ledger.created``, so nobody has used
+    it. Any other is left as it is. One transaction, under the head's lock: nothing can be appended meanwhile.
+    """
+    within = Identifier(schema)
+    with connection.transaction():
+        if connection.execute("SELECT to_regclass(%s) AS head", [f'"{schema}".head']).fetchone() == {"head": None}:
+            return
+        connection.execute(SQL("SELECT size FROM {}.head FOR UPDATE").format(within))
+        unused = SQL(
+            "SELECT 1 AS unused FROM {0}.meta WHERE name = 'claim' AND value = %s AND value <> ''"
+            " AND NOT EXISTS (SELECT 1 FROM {0}.entries WHERE position > 0)"
+        )
+        if connection.execute(unused.format(within), (claim,)).fetchone() is not None:
+            drop_schema(connection, schema)
 
 
 def drop_schema(connection: Connection[Any], schema: str) -> None:
