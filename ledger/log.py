@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-import secrets
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,18 +26,18 @@ from ledger.datakeys import DataKeys
 from ledger.delay import Delay
 from ledger.entry import decode
 from ledger.epochs import Epochs
-from ledger.errors import Conflict, ForkError, NotFound, StoreUnreachable
+from ledger.errors import ForkError, NotFound, StoreUnreachable
 from ledger.event import LOCAL, SYSTEM, Credential
 from ledger.flush import Outcome, Receipt, Within
 from ledger.key_history import KeyHistory
 from ledger.keys import Keys
-from ledger.merkle import HASH_SIZE
+from ledger.making import make_ledger
 from ledger.note import VerifierKey
 from ledger.privacy import Opened
-from ledger.private_files import locked, read_private, sync_folder, write_private
+from ledger.private_files import locked
 from ledger.request import PIECE, Late, Posted
 from ledger.signer import Signer, check_consistent
-from ledger.store.opening import StoreURL, create_store, discard_store, open_store, reclaim_store
+from ledger.store.opening import StoreURL, open_store
 from ledger.store.protocol import PAGE, Head, Row, Selection, Store
 from ledger.succession import Succession, created, history_of
 from ledger.writer import Clock, Writer
@@ -48,8 +46,6 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 ORIGIN = re.compile(r"(?=.{1,255}\Z)[A-Za-z0-9._~-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
 REACH_SECONDS = 0.5
 """Pause between a follower's attempts to reach a store that is away."""
-CLAIM = "claim"
-"""In a folder in the making: by what the store that is made for it elsewhere is known again after a crash."""
 SIGN_SECONDS = 1.0
 """At most this much of a growing log is not yet covered by a signed checkpoint; nothing is signed while it rests."""
 
@@ -121,43 +117,15 @@ class Log:
             raise ValueError(f"a ledger's name is 1 to 63 of a-z, 0-9, - and _, got {name!r}")
         if not ORIGIN.fullmatch(origin):
             raise ValueError(f"an origin is a host and path without scheme, like ledger.example/studio, got {origin!r}")
-        data.mkdir(parents=True, exist_ok=True)
-        with locked(data / ".init.lock"):  # or of two at once, one would clear away the other's keys as a crash's
-            api_key = cls._make(data, name, origin, store, service_role, clock)
-        return Created(cls.open(data, name, store=store, clock=clock), api_key)
 
-    @classmethod
-    def _make(
-        cls, data: Path, name: str, origin: str, store: StoreURL | None, service_role: str | None, clock: Clock
-    ) -> str:
-        """Make the ledger, and return its owner's key."""
-        folder = data / name
-        if folder.exists():
-            raise Conflict(f"a ledger {name} exists already in {data}", advice="choose another name")
-        aside = data / f".{name}.new"
-        if aside.exists():  # left by a crash; it never was a ledger
-            if (aside / CLAIM).exists():  # and so is what it has made elsewhere, which is let go of first
-                reclaim_store(store, name, read_private(aside / CLAIM).decode())
-            shutil.rmtree(aside)
-        aside.mkdir(mode=0o700)
-        claim = secrets.token_hex(16)
-        write_private(aside / CLAIM, claim.encode())
-        keys = Keys.create(aside / "keys", origin)
-        head = Head(0, bytes(HASH_SIZE), "", keys.epochs()[-1])
-        made = create_store(store, name, aside, origin, head, service_role=service_role, claim=claim)
-        try:
-            api_key = Credentials(keys.folder).issue("owner", "owner")
+        def begin(made: Store, keys: Keys) -> None:
             with cls(made, keys, clock=clock) as log:
                 log._append_created()
-            sync_folder(aside)
-            aside.rename(folder)
-        except BaseException:
-            made.close()
-            discard_store(store, name)
-            raise
-        sync_folder(data)
-        (folder / CLAIM).unlink()  # it is a ledger now: nobody may take it back
-        return api_key
+
+        data.mkdir(parents=True, exist_ok=True)
+        with locked(data / ".init.lock"):  # or of two at once, one would clear away the other's keys as a crash's
+            api_key = make_ledger(data, name, origin, store, service_role, begin)
+        return Created(cls.open(data, name, store=store, clock=clock), api_key)
 
     @classmethod
     def open(

@@ -76,8 +76,20 @@ CREATE TRIGGER tiles_grow BEFORE UPDATE ON {schema}.tiles
     EXECUTE FUNCTION {schema}.refuse('a tile only grows');
 CREATE TRIGGER tiles_remain BEFORE DELETE OR TRUNCATE ON {schema}.tiles
     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse('a tile only grows');
-CREATE TRIGGER checkpoints_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON {schema}.checkpoints
+CREATE TRIGGER checkpoints_stay BEFORE UPDATE OR TRUNCATE ON {schema}.checkpoints
     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse('checkpoints are immutable');
+-- It has to look at other rows, which a WHEN can't; so its operators are bound by a path of its own.
+CREATE FUNCTION {schema}.keep_last() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM {schema}.checkpoints WHERE size > OLD.size AND (size - 1) / 4096 = (OLD.size - 1) / 4096
+    ) THEN
+        RAISE EXCEPTION USING MESSAGE = 'the last checkpoint of each 4096 entries stays', ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN OLD;
+END $$;
+CREATE TRIGGER checkpoints_remain BEFORE DELETE ON {schema}.checkpoints
+    FOR EACH ROW EXECUTE FUNCTION {schema}.keep_last();
 CREATE TRIGGER head_grows BEFORE UPDATE ON {schema}.head
     FOR EACH ROW
     WHEN (NEW.size < OLD.size OR NEW.epoch < OLD.epoch

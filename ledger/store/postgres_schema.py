@@ -1,7 +1,8 @@
 """A ledger's schema in PostgreSQL: its name, its making, and what the service's role may do in it.
 
 Owns the text of postgres.sql and the grants. An owner role makes and migrates; the service's role reads, appends, moves
-the head and lets tiles grow, and may delete what an erasure deletes. It owns nothing, so it can neither change a table
+the head and lets tiles grow, and may delete what an erasure deletes, and checkpoints but for the last of each block,
+which a trigger keeps. It owns nothing, so it can neither change a table
 nor lift a trigger. Never runs on the path of appends.
 """
 
@@ -30,7 +31,7 @@ GRANTS = """
         TO {role};
     GRANT UPDATE (size, leaf, recorded, epoch) ON {schema}.head TO {role};
     GRANT UPDATE (hashes) ON {schema}.tiles TO {role};
-    GRANT DELETE ON {schema}.disclosures, {schema}.data_keys TO {role};
+    GRANT DELETE ON {schema}.disclosures, {schema}.data_keys, {schema}.checkpoints TO {role};
     GRANT USAGE, CREATE ON SCHEMA {state} TO {role};
 """
 """What the role of a service may do in a ledger's schema, and beside it: projections are tables of its own."""

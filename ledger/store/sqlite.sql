@@ -54,7 +54,8 @@ CREATE TRIGGER tiles_remain BEFORE DELETE ON tiles
 CREATE TRIGGER checkpoints_stay BEFORE UPDATE ON checkpoints
     BEGIN SELECT RAISE(ABORT, 'checkpoints are immutable'); END;
 CREATE TRIGGER checkpoints_remain BEFORE DELETE ON checkpoints
-    BEGIN SELECT RAISE(ABORT, 'checkpoints are immutable'); END;
+    WHEN NOT EXISTS (SELECT 1 FROM checkpoints WHERE size > OLD.size AND (size - 1) / 4096 = (OLD.size - 1) / 4096)
+    BEGIN SELECT RAISE(ABORT, 'the last checkpoint of each 4096 entries stays'); END;
 CREATE TRIGGER head_grows BEFORE UPDATE ON head
     WHEN NEW.one <> OLD.one OR NEW.size < OLD.size OR NEW.epoch < OLD.epoch
         OR NEW.size = OLD.size AND (NEW.leaf <> OLD.leaf OR NEW.recorded <> OLD.recorded)

@@ -225,6 +225,30 @@ def test_a_checkpoint_that_is_kept_stays_as_it_is(store):
         assert reads.checkpoints(0) == [(5, b"first")]
 
 
+def test_of_the_checkpoints_in_a_block_before_the_last_stays(store):
+    for size in (1, 4000, 4096, 4097, 5000, 8192, 8193, 8200):
+        store.add_checkpoint(size, b"note %d" % size)
+    with store.reading() as reads:
+        assert reads.checkpoints(0) == [(size, b"note %d" % size) for size in (4096, 8192, 8193, 8200)]
+        assert reads.latest_checkpoint() == b"note 8200"
+    store.add_checkpoint(4095, b"late")
+    store.add_checkpoint(40_000, b"a leap")
+    with store.reading() as reads:
+        assert [size for size, _ in reads.checkpoints(0)] == [4095, 4096, 8192, 8200, 40_000]
+
+
+@pytest.mark.parametrize("which", ["size = 4096", "size >= 1", "size IN (4097, 8200)", "size = 8200"])
+def test_the_last_checkpoint_of_a_block_stays_even_behind_the_store_s_back(kind, store, which):
+    for size in (4000, 4096, 4097, 8200):
+        store.add_checkpoint(size, b"note %d" % size)
+    with store.reading() as reads:
+        before = reads.checkpoints(0)
+    with pytest.raises(kind.refusal):
+        kind.execute(f"DELETE FROM checkpoints WHERE {which}")
+    with store.reading() as reads:
+        assert reads.checkpoints(0) == before
+
+
 def test_a_second_handle_reads_what_the_first_wrote_and_keeps_the_origin(kind, filled):
     _, rows = filled
     other = kind.open()

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from ledger import log as log_module
+from ledger import making
 from ledger.audit import audit
 from ledger.credentials import Credentials
 from ledger.errors import Conflict
@@ -23,9 +23,9 @@ from tests.support.events import ORIGIN, requested
 BEFORE, AFTER = "before", "after"
 STEPS: dict[str, tuple[Any, str, str]] = {
     "keys made": (Keys, "create", AFTER),
-    "claim written": (log_module, "write_private", AFTER),
-    "store about to be made": (log_module, "create_store", BEFORE),
-    "store made": (log_module, "create_store", AFTER),
+    "claim written": (making, "write_private", AFTER),
+    "store about to be made": (making, "create_store", BEFORE),
+    "store made": (making, "create_store", AFTER),
     "owner's key made": (Credentials, "issue", AFTER),
     "first entry appended": (Log, "_append_created", AFTER),
     "log closed": (Log, "close", AFTER),

@@ -157,6 +157,10 @@ def test_an_operator_of_the_role_s_own_does_not_turn_a_trigger(served, database)
         service.execute("SET search_path = pg_temp, ledger_studio, pg_catalog")
         with pytest.raises(psycopg.errors.RestrictViolation):
             service.execute("UPDATE tiles SET hashes = '\\x00'")
+        service.execute("CREATE FUNCTION pg_temp.same(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true'")
+        service.execute("CREATE OPERATOR pg_temp.> (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = pg_temp.same)")
+        with pytest.raises(psycopg.errors.RestrictViolation):
+            service.execute("DELETE FROM checkpoints")
     assert contents(database) == before
 
 

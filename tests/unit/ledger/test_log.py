@@ -6,6 +6,7 @@ from hashlib import sha256
 import pytest
 
 from ledger import log as ledger_log
+from ledger import making
 from ledger.checkpoint import open_checkpoint
 from ledger.entry import NO_PREVIOUS, decode, split
 from ledger.errors import (
@@ -94,8 +95,8 @@ class TestCreate:
                 others[0].join(0.2)
             return made(*args, **options)
 
-        made = ledger_log.create_store
-        monkeypatch.setattr(ledger_log, "create_store", create_store)
+        made = making.create_store
+        monkeypatch.setattr(making, "create_store", create_store)
         with new_log(tmp_path) as log:
             others[0].join()
             assert len(refused) == 1
