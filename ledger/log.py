@@ -19,14 +19,14 @@ from typing import Any, NamedTuple, Self, cast
 
 import msgspec
 
-from ledger import moment, proof, proving
+from ledger import moment, proof, proving, thinning
 from ledger.checkpoint import Checkpoint
 from ledger.credentials import Credentials
 from ledger.datakeys import DataKeys
 from ledger.delay import Delay
 from ledger.entry import decode
 from ledger.epochs import Epochs
-from ledger.errors import ForkError, NotFound, StoreUnreachable
+from ledger.errors import ForkError, NotFound, SignatureError, StoreError, StoreUnreachable
 from ledger.event import LOCAL, SYSTEM, Credential
 from ledger.flush import Outcome, Receipt, Within
 from ledger.key_history import KeyHistory
@@ -350,6 +350,10 @@ class Log:
         kept = self._signed
         if kept is None or current.size != kept[0].size:
             self._store.add_checkpoint(current.size, note)
+            left = thinning.block_of(kept[0].size if kept else current.size - thinning.BLOCK)
+            if 0 <= left < thinning.block_of(current.size):
+                with contextlib.suppress(StoreError, SignatureError):  # what stays is more than is needed
+                    thinning.thin(self._store, left)
             with self._sign_lock:
                 if self._signed is None or self._signed[0].size < current.size:
                     self._signed = current, note

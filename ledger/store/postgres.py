@@ -24,7 +24,7 @@ from ledger.store.postgres_datastore import LedgerDatastore, connect, translated
 from ledger.store.postgres_schema import SCHEMA_VERSION, create_schema, grant
 from ledger.store.postgres_subscription import Listener, SteadySubscription
 from ledger.store.postgres_transactions import LAST, PostgresReads, PostgresWrites, Statements, plain
-from ledger.store.protocol import Head, Meanwhile, nothing, superseded
+from ledger.store.protocol import Head, Meanwhile, nothing
 from ledger.store.subscription import Watch
 
 
@@ -137,15 +137,15 @@ class PostgresStore(PostgresApplicationRecorder):
             raise StoreError("the transaction was rolled back", advice="try again")
 
     def add_checkpoint(self, size: int, note: bytes) -> None:
-        """Keep a signed checkpoint, durably; one that is kept already stays as it is. Those superseded go."""
+        """Keep a signed checkpoint, durably; one that is kept already stays as it is."""
         with translated(), self._sessions.get_connection() as connection:
             connection.execute(self._sql.add_checkpoint, (size, note))
-            before = connection.execute(self._sql.checkpoint_before, (size,)).fetchone()
-            if (old := superseded((before or {}).get("size") or 0, size)) is not None:
-                # A transaction of its own: a crash before it leaves some more. A schema whose triggers and grants are
-                # older than this rule keeps all.
-                with suppress(psycopg.errors.RestrictViolation, psycopg.errors.InsufficientPrivilege):
-                    connection.execute(self._sql.drop_checkpoints, old)
+
+    def drop_checkpoints(self, sizes: Sequence[int]) -> None:
+        """Let go of checkpoints that need not be kept; all stay if a trigger keeps one of them."""
+        refused = psycopg.errors.RestrictViolation, psycopg.errors.InsufficientPrivilege
+        with translated(), self._sessions.get_connection() as connection, suppress(*refused):
+            connection.execute(self._sql.drop_checkpoints, (list(sizes),))
 
     def scrub(self) -> bool:
         """Nothing is to be done from here: what the server still holds of deleted rows is the server's to drop."""

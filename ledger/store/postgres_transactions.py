@@ -121,8 +121,7 @@ class Statements:
         self.turn = on("UPDATE {s}.head SET epoch = %s")
         self.checkpoints = on("SELECT size, note FROM {s}.checkpoints WHERE size > %s ORDER BY size LIMIT %s")
         self.latest_checkpoint = on("SELECT note FROM {s}.checkpoints ORDER BY size DESC LIMIT 1")
-        self.checkpoint_before = on("SELECT max(size) AS size FROM {s}.checkpoints WHERE size < %s")
-        self.drop_checkpoints = on("DELETE FROM {s}.checkpoints WHERE size BETWEEN %s AND %s")
+        self.drop_checkpoints = on("DELETE FROM {s}.checkpoints WHERE size = ANY(%s)")
         self.add_checkpoint = on("INSERT INTO {s}.checkpoints VALUES (%s, %s) ON CONFLICT (size) DO NOTHING")
 
 

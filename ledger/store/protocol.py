@@ -22,22 +22,6 @@ PAGE = 1_000
 """Rows that one short read returns at most, so that no reader holds back the database's housekeeping."""
 
 
-CHECKPOINT_BLOCK = 4096
-"""Of so many sizes, from 1 on, the last checkpoint is kept for ever; the stores' triggers say the same number.
-
-A log is signed each second while it grows: kept all, the checkpoints of a quiet ledger would take more room than its
-entries. They show between which two of them a history was rewritten, and that it was not cut: for that, one in a block
-will do, and an audit spends a hundredth of its time on them. Whoever was given another one holds it."""
-
-
-def superseded(before: int, size: int) -> tuple[int, int] | None:
-    """The sizes, first and last, whose checkpoints go when one of ``size`` comes after one of ``before``; or None."""
-    block = (before - 1) // CHECKPOINT_BLOCK
-    if before < 1 or block == (size - 1) // CHECKPOINT_BLOCK:
-        return None
-    return block * CHECKPOINT_BLOCK + 1, before - 1
-
-
 Meanwhile = Callable[[], bool]
 """Does a little work, and says whether there was any. Raises nothing, and does not touch the store."""
 
@@ -260,9 +244,13 @@ class Store(Protocol):
         ...
 
     def add_checkpoint(self, size: int, note: bytes) -> None:
-        """Keep a signed checkpoint, durably; one that is kept already stays as it is.
+        """Keep a signed checkpoint, durably; one that is kept already stays as it is."""
+        ...
 
-        With the first of a block of ``CHECKPOINT_BLOCK`` sizes, those of the block before go, but for its last.
+    def drop_checkpoints(self, sizes: Sequence[int]) -> None:
+        """Let go of checkpoints that need not be kept (``ledger.thinning``); all stay if the last of a block is there.
+
+        A store that was made before it had this rule keeps them all.
         """
         ...
 

@@ -161,6 +161,11 @@ class SQLiteStore(SQLiteApplicationRecorder):
         with self.writing() as transaction:
             transaction.keep_checkpoint(size, note)
 
+    def drop_checkpoints(self, sizes: Sequence[int]) -> None:
+        """Let go of checkpoints that need not be kept; all stay if a trigger keeps one of them."""
+        with suppress(StoreError), self.writing() as transaction:  # housekeeping: what stays is more than is needed
+            transaction.drop_checkpoints(sizes)
+
     def scrub(self) -> bool:
         """Move all that was written into the file and cut its log to nothing; False when readers kept it from that.
 

@@ -11,11 +11,10 @@ import functools
 import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 
 from ledger.errors import StoreError, StoreFull
-from ledger.store.protocol import PAGE, Batch, Columns, Head, Row, Selection, WrappedKey, placed, superseded
+from ledger.store.protocol import PAGE, Batch, Columns, Head, Row, Selection, WrappedKey, placed
 from ledger.store.sqlite_index import ADVICE, Column, Index
 from ledger.store.sqlite_tail import Tail
 
@@ -263,14 +262,14 @@ class SQLiteWrites(SQLiteReads):
                 found[name] = known + newer
         return found
 
+    def drop_checkpoints(self, sizes: Sequence[int]) -> None:
+        """Delete checkpoints, ascending. A trigger refuses the last of a block."""
+        self._cursor.executemany("DELETE FROM checkpoints WHERE size = ?", [(size,) for size in sizes])
+
     def keep_checkpoint(self, size: int, note: bytes) -> None:
-        """Keep a signed checkpoint, unless there is one of that size, and let those go that it supersedes."""
+        """Keep a signed checkpoint, unless there is one of that size."""
         sql = "INSERT INTO checkpoints SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM checkpoints WHERE size = ?1)"
         self._cursor.execute(sql, (size, note))
-        (before,) = self._cursor.execute("SELECT max(size) FROM checkpoints WHERE size < ?", (size,)).fetchone()
-        if (old := superseded(before or 0, size)) is not None:
-            with suppress(sqlite3.IntegrityError):  # a file whose triggers are older than this rule keeps all
-                self._cursor.execute("DELETE FROM checkpoints WHERE size BETWEEN ? AND ?", old)
 
 
 ROWS = "SELECT rowid - 1, entry FROM entries"
