@@ -1,15 +1,8 @@
 """An operator looks at the keys of a ledger, rotates them and turns its epoch, through the command line."""
 
 import json
-import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
 import urllib.request
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -17,8 +10,8 @@ from ledger.log import Log
 from ledger.note import parse_note
 from tests.acceptance.conftest import ORIGIN
 from tests.support.events import requested
+from tests.support.serving import request_to, serving
 
-COMMAND = [sys.executable, "-c", "import sys; from tools.cli.main import main; sys.exit(main())"]
 EPOCH_1, EPOCH_2 = "epoch-000001.key", "epoch-000002.key"
 
 
@@ -80,29 +73,6 @@ def test_a_turn_waits_for_the_operator_to_destroy_what_is_theirs(week, folder, m
 
 
 # --- Rotation ---------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def serving(*arguments):
-    """A server on a free port, as a program of its own, and its address."""
-    process = subprocess.Popen(
-        [*COMMAND, *map(str, arguments), "--port", "0"],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stderr is not None
-    try:
-        for line in process.stderr:
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                yield found[0]
-                return
-        pytest.fail("the server did not start")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
 
 
 @pytest.fixture
@@ -174,9 +144,7 @@ def test_public_keys_come_from_a_copy_of_the_log_without_any_key(week, data, tmp
 
 
 def signers_at(address, token):
-    request = urllib.request.Request(  # noqa: S310 - our own server
-        f"{address}/v1/ledgers/studio/checkpoint", headers={"Authorization": f"Bearer {token}"}
-    )
+    request = request_to(address, token, "checkpoint")
     with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
         return [one.key_id.hex() for one in parse_note(answer.read()).signatures]
 
@@ -189,11 +157,7 @@ def test_a_running_service_signs_with_the_new_keys_and_publishing_goes_on(run, d
         rotated = run("keys", "rotate", "--reason", "scheduled", "--yes", "--json").json["verifier_keys"]
         assert signers_at(address, token)[-2:] == [key.split("+")[1] for key in rotated], "of the bridge, old and new"
         body = b"[" + requested("R-1") + b"]"
-        request = urllib.request.Request(  # noqa: S310
-            f"{address}/v1/ledgers/studio/events",
-            body,
-            {"Authorization": f"Bearer {token}", "Content-Type": "application/cloudevents-batch+json"},
-        )
+        request = request_to(address, token, "events", body)
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             assert json.loads(answer.read())
         now = signers_at(address, token)

@@ -76,6 +76,8 @@ def test_the_documents_have_the_fields_that_it_names(
         documents[f"witness {line.split()[0]}"] = run(f"witness {line} --json")
     for line in ("list", "rewrap", "rotate --reason scheduled --yes", "export-public --history"):
         documents[f"keys {line.split()[0]}"] = run(f"keys {line} --json")
+    for line in ("issue kiosk --role service", "list", "revoke kiosk --reason left"):
+        documents[f"credentials {line.split()[0]}"] = run(f"credentials {line} --json")
     for line in ("list", "show member", "test member"):
         documents[f"redaction {line.split()[0]}"] = run(f"redaction {line} --json")
     assert documents.keys() == DOCUMENTS.keys()

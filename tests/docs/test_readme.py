@@ -20,6 +20,7 @@ HOW_TO = (
     "audit",
     "check-a-proof",
     "erase",
+    "give-access",
     "look-back",
     "post-events",
     "projections",

@@ -18,6 +18,7 @@ from tools.cli import output
 from tools.cli.commands import (
     append,
     audit,
+    credentials,
     diff,
     erase,
     init,
@@ -98,6 +99,7 @@ for each in (
     erase.erase,
     erase.purge,
     keys.keys,
+    credentials.credentials,
     witness.witness,
     serve.serve,
     version.version,

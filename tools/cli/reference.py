@@ -56,6 +56,9 @@ DOCUMENTS: dict[str, str] = {
     "keys rotate": "position, leaf_hash, retired_keys, verifier_keys",
     "keys export-public": "origin, verifier_keys, generations, rotations",
     "keys rewrap": "epoch, rewrapped, destroyed, awaited, lost, effective",
+    "credentials issue": "id, role, expires, member, api_key",
+    "credentials list": "credentials",
+    "credentials revoke": "id, role, state",
     "witness keys": "name, verifier_keys",
     "witness collect": "agreed, note, witnesses",
     "replay": "file, position, faults, seconds",
@@ -69,6 +72,7 @@ DOCUMENTS: dict[str, str] = {
 
 _DETAILS = {
     "append": "The first three add up to the events of the input.",
+    "credentials list": "Each with id, role, state (active, expired or revoked), expires and member.",
     "keys export-public": "The sizes of the trees that each generation signs; `rotations` with `--history` alone.",
     "audit": "The fault is null, or has position, kind and detail.",
     "log": "CloudEvents; with `--jsonl` one a line.",

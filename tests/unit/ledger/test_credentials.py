@@ -6,7 +6,7 @@ import pytest
 
 from ledger import credentials as ledger_credentials
 from ledger.credentials import Credentials
-from ledger.errors import Conflict, KeyFileError
+from ledger.errors import Conflict, KeyFileError, NotFound
 
 FILE = "credentials.json"
 
@@ -75,6 +75,58 @@ class TestIssue:
             thread.join(20)
         assert len(tokens) == 20
         assert all(Credentials(tmp_path).authenticate(token) for token in tokens)
+
+
+class TestExpiry:
+    def test_is_an_instant_from_which_the_token_opens_nothing(self, tmp_path):
+        now = [1_767_225_600.0]  # 2026-01-01T00:00:00Z
+        credentials = Credentials(tmp_path, lambda: now[0])
+        token = credentials.issue("desk", "auditor", expires="2026-01-01T02:00:00.5+01:00")
+        assert credentials.records()[0].expires == "2026-01-01T01:00:00.5Z"
+        now[0] += 3_600.4
+        assert credentials.authenticate(token).role == "auditor"
+        now[0] += 0.1
+        assert credentials.authenticate(token) is None
+        now[0] -= 1
+        assert credentials.authenticate(token), "the clock decides, and nothing was changed"
+
+    @pytest.mark.parametrize("expires", ["2020-01-01T00:00:00Z", "tomorrow", "2030-01-01", ""])
+    def test_that_is_past_or_no_time_is_refused(self, credentials, expires):
+        with pytest.raises(ValueError, match=r"past|RFC 3339"):
+            credentials.issue("desk", "auditor", expires=expires)
+        assert credentials.records() == []
+
+
+class TestMember:
+    def test_goes_with_its_role_alone(self, credentials):
+        credentials.issue("m", "member", member="M-1")
+        assert credentials.records()[0].member == "M-1"
+        with pytest.raises(ValueError, match="bound to no member"):
+            credentials.issue("desk", "service", member="M-1")
+
+
+class TestRevoke:
+    def test_leaves_a_record_that_opens_nothing_and_takes_its_id(self, credentials, tmp_path):
+        token, other = credentials.issue("desk", "service"), credentials.issue("till", "service")
+        digest = credentials.records()[0].sha256
+        assert Credentials(tmp_path).revoke("desk").revoked
+        assert credentials.authenticate(token) is None
+        assert credentials.authenticate(f"ck_desk_{'A' * 43}") is None
+        assert credentials.authenticate(other).id == "till"
+        assert digest.encode() not in (tmp_path / FILE).read_bytes()
+        with pytest.raises(Conflict, match="desk exists already"):
+            credentials.issue("desk", "service")
+        assert credentials.revoke("desk") == credentials.records()[0], "again, it changes nothing"
+
+    def test_of_one_that_never_was_is_told(self, credentials):
+        with pytest.raises(NotFound, match="nobody"):
+            credentials.revoke("nobody")
+
+    def test_what_is_issued_is_stored_only_if_what_it_is_for_succeeds(self, credentials):
+        with pytest.raises(RuntimeError), credentials.issuing("desk", "service"):
+            raise RuntimeError
+        assert credentials.records() == []
+        assert credentials.issue("desk", "service")
 
 
 class TestAuthenticate:
