@@ -156,21 +156,12 @@ def test_help_of_every_verb_shows_the_three_options_and_examples_that_parse(
             _parses(words, tmp_path, monkeypatch)
 
 
-FILES = (".ndjson", ".json", ".checkpoint", ".vkey", ".tlog-proof", ".slice", ".policy", ".rotations")
+FILES = (".ndjson", ".json", ".checkpoint", ".vkey", ".tlog-proof", ".slice", ".policy", ".rotations", ".history")
 
 
 def _parses(words: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for word in words:
-        if Path(word).suffix in (
-            ".ndjson",
-            ".json",
-            ".checkpoint",
-            ".vkey",
-            ".tlog-proof",
-            ".slice",
-            ".policy",
-            ".rotations",
-        ):
+        if Path(word).suffix in FILES:
             (folder / word).touch()
     monkeypatch.chdir(folder)
     with cli.make_context("continuity", list(words)) as context:

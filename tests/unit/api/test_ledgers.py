@@ -42,6 +42,6 @@ def test_a_turn_that_can_t_be_finished_raises_an_alarm_and_the_ledger_is_open_al
     with new_log(tmp_path) as log:
         log.append([requested()])
         log.epochs.turn()
-    (tmp_path / "studio" / "keys" / "epoch-000001.key").chmod(0o644)
+    (tmp_path / "studio" / "keys" / "epoch-000001.key").write_bytes(b"noise")
     (alarm,) = open_and_wait(tmp_path, lambda log, alarms: alarms and log.head().size == 2)
-    assert "accessible to others" in alarm
+    assert "is damaged" in alarm

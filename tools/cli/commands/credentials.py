@@ -13,6 +13,8 @@ from tools import credentials as tools_credentials
 from tools.cli import output
 from tools.cli.settings import Settings, pass_settings, verb
 
+_ROLES = ", ".join(get_args(Role))
+
 
 @click.group("credentials")
 def credentials() -> None:
@@ -29,7 +31,9 @@ def credentials() -> None:
     "continuity credentials issue m-1002 --role member --member M-1002 --json | jq -r .api_key",
 )
 @click.argument("credential_id", metavar="ID")
-@click.option("--role", type=click.Choice(get_args(Role)), required=True, help="What it may do.")
+@click.option(
+    "--role", type=click.Choice(get_args(Role)), metavar="ROLE", required=True, help=f"What it may do: {_ROLES}."
+)
 @click.option("--expires", metavar="TIME", help="From this time on it opens nothing; a date means its last moment.")
 @click.option("--member", metavar="MEMBER", help="Whose history it sees: for the role member, and needed there.")
 @pass_settings
