@@ -79,7 +79,11 @@ class Publisher:
         if known != before:
             wanted, obsolete = self._compare(checkpoint.size)
         sent = self._send(wanted, tick)
-        if there != note:
+        if there != (now := self._vault.get(CHECKPOINT)):  # another process published meanwhile, which took its time
+            later = 0 if now is None else self._published(now)
+            if later > checkpoint.size:
+                return Published(later, sent)  # its partial tiles may have replaced ours
+        if now != note:
             self._vault.put(CHECKPOINT, note, SIGNED_TEXT)
             sent += 1
         self._vault.remove(obsolete)

@@ -170,6 +170,23 @@ def test_a_place_that_is_ahead_on_the_same_history_is_left_so(log, vault):
     assert read_as_a_stranger(vault, log.verifier_keys, entries=False) == 300
 
 
+def test_a_later_publication_that_came_meanwhile_is_not_replaced_by_an_earlier_one(log, vault):
+    earlier = log.checkpoint()
+    grow(log, 300)
+
+    class Overtaken(Failing):
+        """A vault in which another process publishes more while this one sends."""
+
+        def __getattr__(self, name):
+            if name == "add" and self._left:
+                self._left = 0
+                published(log, vault)
+            return getattr(self._vault, name)
+
+    assert Publisher(log, Overtaken(vault, 1, done=False), entries=False).publish(*earlier).size == 300
+    assert read_as_a_stranger(vault, log.verifier_keys, entries=False) == 300
+
+
 def refused(log, vault, error):
     """Publishing fails and changes nothing; what it says."""
     before = {key: vault.get(key) for key in vault.list("")}
