@@ -1,6 +1,7 @@
 """A log published in every kind of vault: whole at every moment, sent once, and never over another history."""
 
 import shutil
+import threading
 
 import pytest
 
@@ -52,24 +53,21 @@ def read_as_a_stranger(vault, keys, *, entries):
 
 
 class Failing:
-    """A vault that fails at one of its writes, before or after it was done."""
+    """A vault whose first write of one kind fails, before or after it was done."""
 
-    def __init__(self, vault, at, *, done):
-        self._vault, self._left, self._done = vault, at, done
+    def __init__(self, vault, kind, *, done=False):
+        self._vault, self._kind, self._done = vault, kind, done
+        self._turn = threading.Lock()
 
     def __getattr__(self, name):
         method = getattr(self._vault, name)
-        if name not in ("put", "add", "remove"):
+        if name != self._kind or not self._turn.acquire(blocking=False):
             return method
 
         def work(*arguments):
-            self._left -= 1
-            if self._left == 0 and not self._done:
-                raise VaultUnreachable("cut")
-            result = method(*arguments)
-            if self._left == 0:
-                raise VaultUnreachable("cut")
-            return result
+            if self._done:
+                method(*arguments)
+            raise VaultUnreachable("cut")
 
         return work
 
@@ -123,33 +121,34 @@ def test_what_somebody_removed_is_sent_again_by_the_next_process(log, vault):
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-def test_a_crash_at_any_write_leaves_a_whole_publication(log, vault, done, monkeypatch):
-    monkeypatch.setattr("tools.publish.SENDERS", 1)  # so that each is cut once
+def test_a_crash_at_any_write_leaves_a_whole_publication(log, vault, done):
     published(log, vault, entries=True)
     grow(log, 520)
-    seen = set()
-    for at in range(1, 20):
-        try:
-            published(log, Failing(vault, at, done=done), entries=True)
-        except VaultUnreachable:
-            seen.add(read_as_a_stranger(vault, log.verifier_keys, entries=True))
-        else:
-            break
-    assert seen == {250, 520}
+    sizes = {"add": 250, "put": 520 if done else 250, "remove": 520}
+    for kind, size in sizes.items():
+        with pytest.raises(VaultUnreachable):
+            published(log, Failing(vault, kind, done=done), entries=True)
+        assert read_as_a_stranger(vault, log.verifier_keys, entries=True) == size
+        if size == 520 and kind == "put":
+            assert list(vault.list("tile/0/000.p/"))
+    published(log, vault, entries=True)
     assert read_as_a_stranger(vault, log.verifier_keys, entries=True) == 520
     assert not list(vault.list("tile/0/000.p/"))
 
 
-def test_the_same_publisher_goes_on_after_a_failure(log, vault, monkeypatch):
-    monkeypatch.setattr("tools.publish.SENDERS", 1)
-    failing = Failing(vault, 5, done=False)
+@pytest.mark.parametrize("kind", ["add", "put", "remove"])
+def test_the_same_publisher_goes_on_after_a_failure(log, vault, kind):
+    failing = Failing(vault, kind)
     publisher = Publisher(log, failing, entries=True)
+    failing._turn.acquire()
     published(log, failing, publisher=publisher)
     grow(log, 520)
+    failing._turn.release()
     with pytest.raises(VaultUnreachable):
         published(log, failing, publisher=publisher)
     published(log, failing, publisher=publisher)
     assert read_as_a_stranger(vault, log.verifier_keys, entries=True) == 520
+    assert not [key for key in vault.list("tile/") if "/000.p/250" in key]
 
 
 def test_it_stops_between_two_objects_when_told_to(log, vault):
@@ -174,16 +173,18 @@ def test_a_later_publication_that_came_meanwhile_is_not_replaced_by_an_earlier_o
     earlier = log.checkpoint()
     grow(log, 300)
 
-    class Overtaken(Failing):
+    class Overtaken:
         """A vault in which another process publishes more while this one sends."""
 
-        def __getattr__(self, name):
-            if name == "add" and self._left:
-                self._left = 0
-                published(log, vault)
-            return getattr(self._vault, name)
+        place = vault.place
+        first = threading.Lock()
 
-    assert Publisher(log, Overtaken(vault, 1, done=False), entries=False).publish(*earlier).size == 300
+        def __getattr__(self, name):
+            if name == "add" and self.first.acquire(blocking=False):
+                published(log, vault)
+            return getattr(vault, name)
+
+    assert Publisher(log, Overtaken(), entries=False).publish(*earlier).size == 300
     assert read_as_a_stranger(vault, log.verifier_keys, entries=False) == 300
 
 
