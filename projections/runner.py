@@ -94,8 +94,10 @@ class Runner:
         wanted = list(names)
         for name in wanted:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1) or sorted(known)
-                raise NotFound(f"there is no projection {name[:100]!r}", advice=f"did you mean {' or '.join(near)}?")
+                near = difflib.get_close_matches(name, known, n=1)
+                there = ", ".join(projection.name for projection in self.projections)
+                advice = f"did you mean {near[0]}?" if near else f"there are {there}"
+                raise NotFound(f"there is no projection {name[:100]!r}", advice=advice)
         chosen = [known[name] for name in wanted] or self.projections
         return [projection for projection in self.projections if projection in chosen]
 

@@ -158,7 +158,7 @@ def run_and_kill(place: Place, life: int, seconds: float) -> list[str]:
     return said
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 def test_killed_during_rebuild_and_tail_the_state_is_that_of_a_fold_at_rest(
     place: Place, tmp_path: Path, kills: int
 ) -> None:
