@@ -111,5 +111,8 @@ def _skip(log: Log, runner: Runner, name: str, position: int, reason: str) -> No
         found = reads.generations()
     try:
         skip(log, projection, found, position, reason, LOCAL.id)
-    except EventError as error:
-        raise click.UsageError(f"--reason: {error.detail}", click.get_current_context()) from None
+    except EventError:
+        raise click.UsageError(
+            f"--reason: {reason[:100]!r} is no code: 1 to 64 of a-z, 0-9, _ and -, such as known-fault",
+            click.get_current_context(),
+        ) from None
