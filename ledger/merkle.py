@@ -53,7 +53,8 @@ def hash_pairs(hashes: Sequence[bytes]) -> list[bytes]:
     begun, parents = _NODE.copy, []
     for left, right in zip(both, both, strict=False):
         hasher = begun()
-        hasher.update(left + right)
+        hasher.update(left)  # twice is faster than once with both put together
+        hasher.update(right)
         parents.append(hasher.digest())
     return parents
 

@@ -56,10 +56,10 @@ class Counters:
         recent = self._recent
         get = recent.get
         for index, (name, count) in enumerate(zip(names, counts, strict=True)):
-            if name is None or count is None:
-                if name is not None or count is not None:
+            if name is None:
+                if count is not None:
                     return index
-            elif get(name, 0) == count - 1:
+            elif get(name, 0) + 1 == count:  # never of no count
                 recent[name] = count
             else:
                 return index

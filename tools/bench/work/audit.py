@@ -26,7 +26,7 @@ TEXT = __doc__
 ONE_CORE = "audit, one core"
 TWO_CORES = "audit, two cores"
 PEER = "bare scan + SHA-256"
-ENTRIES = 400_000
+ENTRIES = 200_000
 """Enough for what a second process takes to start not to be what is measured."""
 _FETCHED = 5_000
 
