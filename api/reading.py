@@ -158,7 +158,7 @@ def item(row: Row, disclosed: Redacted | None) -> Item:
 
 def cloudevent(row: Row, disclosed: Redacted | None) -> dict[str, Any]:
     """An entry as a CloudEvent."""
-    return to_cloudevent(row.entry, None if disclosed is None else disclosed.shown)
+    return to_cloudevent(row.entry, *(disclosed or ()))
 
 
 def _selection(log: Log, query: EventsQuery) -> Selection:

@@ -9,7 +9,7 @@ data. The attributes are those of docs/how-to/post-events.md: ``subject`` is our
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -333,11 +333,14 @@ def difference(request: Prepared, stored: EventBody, disclosed: dict[str, Any]) 
     return None
 
 
-def to_cloudevent(entry: Entry | bytes, disclosed: dict[str, Any] | None = None) -> dict[str, Any]:
+def to_cloudevent(
+    entry: Entry | bytes, disclosed: dict[str, Any] | None = None, withheld: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """An entry as a CloudEvent, private values filled in where given.
 
     The seal travels as the extension attributes ``ledgerposition``, ``ledgerversion`` and ``ledgerrecorded``, so that a
-    reader sees what the ledger added. Raises ``StoreError`` when the bytes are no entry.
+    reader sees what the ledger added; ``ledgerwithheld`` names the private fields that are not shown, each with the
+    rule that withheld it, as ``name=rule``. Raises ``StoreError`` when the bytes are no entry.
     """
     stored = decode(entry) if isinstance(entry, bytes) else entry
     body, seal = stored.event, stored.seal
@@ -359,6 +362,7 @@ def to_cloudevent(entry: Entry | bytes, disclosed: dict[str, Any] | None = None)
         "ledgerposition": seal.position,
         "ledgerversion": seal.version,
         "ledgerrecorded": seal.recorded,
+        "ledgerwithheld": " ".join(f"{name}={rule}" for name, rule in withheld.items()) if withheld else UNSET,
         "data": kind.join(kind.upcast(body.v, body.public()), disclosed or {}),
     }
     return {name: value for name, value in cloud.items() if value is not UNSET}

@@ -59,6 +59,11 @@ class Policy(Struct, frozen=True, kw_only=True):
         rule = next((rule for rule in self.rules if rule.matches(event_type, field)), _REST_RULE)
         return rule if rule.action == "withhold" else None
 
+    @property
+    def discloses(self) -> bool:
+        """Whether any of its rules discloses anything, so that there is a reason to open what is encrypted."""
+        return any(rule.action == "disclose" for rule in self.rules)
+
     def statement(self) -> Redaction:
         """What goes with what this policy gives out: its name, and what each rule that withholds is for."""
         withholding = [_SECRET_RULE, *(rule for rule in self.rules if rule.action == "withhold"), _REST_RULE]
@@ -116,6 +121,9 @@ POLICIES: Final[Mapping[str, Policy]] = {
     )
 }
 """The policies that are shipped, by name."""
+
+STAFF: Final = POLICIES["staff"]
+"""The policy of those who run the studio, the local owner among them."""
 
 ROLES: Final[Mapping[str, str]] = {
     "owner": "staff",

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ledger.log import Log
+from ledger.redaction import STAFF, Policy
 from ledger.store.protocol import Selection
 from projections.show import state_at
 from projections.state import present
@@ -37,24 +38,24 @@ class StreamDiff(NamedTuple):
     changes: list[Change]
 
 
-def diff(log: Log, first: int, last: int, stream: str | None = None, *, private: bool = True) -> Iterator[StreamDiff]:
+def diff(log: Log, first: int, last: int, stream: str | None = None, policy: Policy = STAFF) -> Iterator[StreamDiff]:
     """What the entries after position ``first`` up to ``last`` changed, stream by stream, as each first appears there.
 
-    A stream whose entries changed nothing that is shown comes with no changes. ``private`` compares private values too,
-    as far as they still open; a value that was erased since is shown at neither moment. Raises ``StoreError``.
+    A stream whose entries changed nothing that is shown comes with no changes. Private values are compared as far as
+    they still open and the redaction ``policy`` discloses them; a value that was erased since is shown at neither
+    moment. Raises ``StoreError``.
     """
     seen: set[str] = set()
     for row in log.scan(Selection(first + 1, last, stream=stream)):
         name = row.content().event.stream
         if name not in seen:
             seen.add(name)
-            yield _stream_diff(log, name, first, last, private=private)
+            yield _stream_diff(log, name, first, last, policy)
 
 
-def _stream_diff(log: Log, stream: str, first: int, last: int, *, private: bool) -> StreamDiff:
+def _stream_diff(log: Log, stream: str, first: int, last: int, policy: Policy) -> StreamDiff:
     before, after = (
-        {} if state is None else present(state)
-        for state in (state_at(log, stream, at, private=private) for at in (first, last))
+        {} if state is None else present(state) for state in (state_at(log, stream, at, policy) for at in (first, last))
     )
     return StreamDiff(stream, before.get("version", 0), after["version"], list(_changes(_flat(before), _flat(after))))
 

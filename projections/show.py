@@ -14,43 +14,45 @@ from ledger import catalog
 from ledger.entry import Entry, decode
 from ledger.errors import NotFound
 from ledger.log import Log
+from ledger.redaction import STAFF, Policy, Redacted, redact
 from ledger.store.protocol import PAGE, Row, Selection
-from projections.state import Disclosed, StreamState, fold_all, present
+from projections.state import StreamState, fold_redacted, present
 
 
-def show(log: Log, stream: str, at: int | None = None, private: bool = True) -> dict[str, Any]:
+def show(log: Log, stream: str, at: int | None = None, policy: Policy = STAFF) -> dict[str, Any]:
     """The state of ``stream`` after the entry at position ``at`` (inclusive; None: as of now), as ``present`` words it.
 
-    ``private`` discloses the private values that still open, for those who may see them; the rest are named in
-    ``withheld``, as all are without it. Raises ``NotFound``, with what may have been meant, when the stream has no
-    entry up to there, and ``StoreError`` for a damaged disclosure.
+    Private values are those that still open and that the redaction ``policy`` discloses; the rest are named in
+    ``withheld``, with the rule for each. Raises ``NotFound``, with what may have been meant, when the stream has no
+    entry up to there, ``StoreError`` for a damaged disclosure, and ``ForkError`` as ``Log.disclose``.
     """
-    state = state_at(log, stream, at, private=private)
+    state = state_at(log, stream, at, policy)
     if state is None:
         raise _not_found(log, stream, at)
     return present(state)
 
 
-def state_at(log: Log, stream: str, at: int | None = None, *, private: bool = True) -> StreamState | None:
+def state_at(log: Log, stream: str, at: int | None = None, policy: Policy = STAFF) -> StreamState | None:
     """As ``show``, but the state itself; None when the stream has no entry up to there."""
-    return fold_all(_entries(log, Selection(stream=stream, last=at), private=private))
+    return fold_redacted(_entries(log, Selection(stream=stream, last=at), policy))
 
 
-def _entries(log: Log, selection: Selection, *, private: bool) -> Iterator[tuple[Entry, Disclosed]]:
-    """The entries of a selection with their private values, a page of rows at a time."""
+def _entries(log: Log, selection: Selection, policy: Policy) -> Iterator[tuple[Entry, Redacted]]:
+    """The entries of a selection, each with what the policy shows of it, a page of rows at a time."""
     page: list[Row] = []
     for row in log.scan(selection):
         page.append(row)
         if len(page) == PAGE:
-            yield from _disclosed(log, page, private=private)
+            yield from _redacted(log, page, policy)
             page.clear()
-    yield from _disclosed(log, page, private=private)
+    yield from _redacted(log, page, policy)
 
 
-def _disclosed(log: Log, rows: Sequence[Row], *, private: bool) -> Iterator[tuple[Entry, Disclosed]]:
-    values: Sequence[Disclosed] = log.disclose(rows) if private else [{}] * len(rows)
+def _redacted(log: Log, rows: Sequence[Row], policy: Policy) -> Iterator[tuple[Entry, Redacted]]:
+    values: Sequence[dict[str, Any]] = log.disclose(rows) if policy.discloses else [{}] * len(rows)
     for row, opened in zip(rows, values, strict=True):
-        yield decode(row.entry), opened
+        entry = decode(row.entry)
+        yield entry, redact(policy, entry.event.type, entry.event.commitments(), opened)
 
 
 def _not_found(log: Log, stream: str, at: int | None) -> NotFound:

@@ -18,8 +18,11 @@ from msgspec import Struct
 from ledger import catalog, lifecycle
 from ledger.entry import Entry
 from ledger.heads import advance_stored
+from ledger.redaction import GONE, SECRET, Redacted
 
 Disclosed = Mapping[str, Any]
+Withheld = Mapping[str, str]
+_NO_RULES: Final[Withheld] = {}
 
 
 class Rule(NamedTuple):
@@ -74,7 +77,7 @@ HEADER: Final = frozenset(
 )
 """The names that ``present`` itself gives meaning to; no public field of the catalogue ends up under one of them."""
 
-_TAKEN = HEADER | {"collection", "public", "reason", "fields", "withheld"}
+_TAKEN = HEADER | {"collection", "public", "reason", "fields", "withheld", "withheld_by"}
 
 
 class StreamState(Struct, frozen=True, kw_only=True):
@@ -82,7 +85,8 @@ class StreamState(Struct, frozen=True, kw_only=True):
 
     ``version``, ``position`` and ``recorded`` are that entry's; ``created`` and ``updated`` are the events' own times
     of the first and of this entry. ``member`` is whom the last event that names a member is about. ``fields`` holds the
-    public data; ``private`` the private values by name, each as a tuple of one, or empty where it is not disclosed.
+    public data; ``private`` the private values by name, each as a tuple of one, or empty where it is not disclosed:
+    then ``rules`` has the redaction rule that withheld it.
     """
 
     stream: str
@@ -95,6 +99,7 @@ class StreamState(Struct, frozen=True, kw_only=True):
     lifecycle: Any
     fields: dict[str, Any]
     private: dict[str, tuple[Any, ...]]
+    rules: dict[str, str]
 
     @property
     def kind(self) -> str:
@@ -102,12 +107,15 @@ class StreamState(Struct, frozen=True, kw_only=True):
         return self.stream.partition(":")[0]
 
 
-def fold(state: StreamState | None, entry: Entry, disclosed: Disclosed | None = None) -> StreamState:
+def fold(
+    state: StreamState | None, entry: Entry, disclosed: Disclosed | None = None, withheld: Withheld = _NO_RULES
+) -> StreamState:
     """The state after ``entry``, which follows ``state`` in its stream; None is a stream that has not begun.
 
     ``disclosed`` are the entry's private values that still open; None leaves private fields out of the state entirely,
-    their names too. Values that nobody is shown (``EventType.withheld``) stay withheld in any case. Raises
-    ``InvalidEvent`` for a type or a schema version that this program doesn't know.
+    their names too. ``withheld`` are the rules that withheld others; what neither names is gone. Values that nobody is
+    shown (``EventType.withheld``) stay withheld in any case. Raises ``InvalidEvent`` for a type or a schema version
+    that this program doesn't know.
     """
     body, seal = entry.event, entry.seal
     event_type = catalog.get(body.type)
@@ -120,11 +128,13 @@ def fold(state: StreamState | None, entry: Entry, disclosed: Disclosed | None = 
     fields = _merged(fields, rule, data)
     if after != before:
         _set_or_drop(fields, "reason", reason)
-    private = {} if state is None else state.private
+    private, rules = ({}, {}) if state is None else (state.private, state.rules)
     if disclosed is not None and body.private:
         opened = {name: value for name, value in disclosed.items() if name not in event_type.withheld}
         names = [name for name in body.commitments() if name not in rule.left_out]
         private = {**private, **{name: (opened[name],) if name in opened else () for name in names}}
+        told = {name: SECRET if name in event_type.withheld else withheld.get(name, GONE) for name in names}
+        rules = {name: rule for name, rule in {**rules, **told}.items() if not private[name]}
     return StreamState(
         stream=body.stream,
         version=seal.version,
@@ -136,6 +146,7 @@ def fold(state: StreamState | None, entry: Entry, disclosed: Disclosed | None = 
         lifecycle=after,
         fields=fields,
         private=private,
+        rules=rules,
     )
 
 
@@ -143,6 +154,14 @@ def public_data(entry: Entry) -> dict[str, Any]:
     """The public data of an entry in the current shape of its type, as a fresh dict. Raises as ``fold`` does."""
     body = entry.event
     return catalog.get(body.type).upcast(body.v, body.public())
+
+
+def fold_redacted(entries: Iterable[tuple[Entry, Redacted]]) -> StreamState | None:
+    """As ``fold_all``, with what a redaction policy shows of each entry and withholds."""
+    state = None
+    for entry, (disclosed, withheld) in entries:
+        state = fold(state, entry, disclosed, withheld)
+    return state
 
 
 def fold_all(entries: Iterable[tuple[Entry, Disclosed | None]]) -> StreamState | None:
@@ -191,7 +210,8 @@ def present(state: StreamState) -> dict[str, Any]:
     (``status``, ``stage``, ``load`` …), ``member`` if there is one. Then the fields by name. ``reason`` is why the
     stream stands where it does: that of its last transition, absent if none was given. A private name that is taken by
     any of these (a record may call its fields as it likes) stands in the object ``fields`` instead. ``withheld`` lists
-    the private fields whose values are not shown, and is absent when there are none.
+    the private fields whose values are not shown, ``withheld_by`` has the redaction rule for each; both are absent when
+    there are none.
     """
     shown: dict[str, Any] = {
         "stream": state.stream,
@@ -210,4 +230,5 @@ def present(state: StreamState) -> dict[str, Any]:
         shown["fields"] = {name: disclosed[name] for name in aside}
     if withheld := sorted(name for name, value in state.private.items() if not value):
         shown["withheld"] = withheld
+        shown["withheld_by"] = {name: state.rules[name] for name in withheld}
     return shown

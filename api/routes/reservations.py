@@ -16,7 +16,8 @@ from api import negotiation, queries, reading
 from api.problems import BadParameter
 from api.queries import ReservationQuery
 from api.routes import Routes
-from api.security import PRIVATE, READING, Access, admit
+from api.security import READING, Access, admit
+from ledger import redaction
 from ledger.errors import NotFound
 from ledger.event import STREAM_ID
 from ledger.store.protocol import Selection
@@ -43,8 +44,7 @@ def _show(access: Access, stream: str, at: str | None) -> bytes:
     role = access.credential.role
     if role == "service" and not _posted_all(access, stream, last):
         raise NotFound(f"there is no {stream} for you to read")
-    private = role in PRIVATE or role == "service"
-    return orjson.dumps(show(access.log, stream, last, private=private))
+    return orjson.dumps(show(access.log, stream, last, redaction.policy(redaction.ROLES[role])))
 
 
 def _posted_all(access: Access, stream: str, last: int | None) -> bool:

@@ -154,3 +154,27 @@ def test_a_replay_from_a_slice_made_before_an_erasure_brings_no_value_back(
     assert name.encode() in week("check-slice", before, "--key", keys, "--jsonl").out  # what was given away is away
     assert traces(shown, name) == []
     assert week("check-slice", after, "--key", keys, "--json").json["redaction"]["withheld"]["gone"] >= 3
+
+
+def test_every_verb_that_shows_values_follows_a_policy_and_names_the_rule(week: Run) -> None:
+    name = json.loads(week("log", "--stream", "member:M-1002", "--jsonl").out.splitlines()[0])["data"]["name"]
+    verbs = (
+        ("show", "member:M-1002", "--json"),
+        ("diff", "--from", "0", "--json"),
+        ("log", "--jsonl"),
+        ("query", "members", "--json"),
+    )
+    for verb in verbs:
+        shown, hidden = week(*verb), week(*verb, "--policy", "auditor")
+        assert name.encode() in shown.out, verb
+        assert name.encode() not in hidden.out, verb
+        assert week(*verb, "--policy", "friends").code == 10
+        if verb[0] != "diff":
+            assert b"not-disclosed" in hidden.out, verb
+    state = week("show", "member:M-1002", "--policy", "auditor", "--json").json
+    assert state["withheld_by"] == dict.fromkeys(state["withheld"], "not-disclosed")
+    assert week("erase", "M-1002", "--reason", "requested", "--yes").code == 0
+    state = week("show", "member:M-1002", "--json").json
+    assert state["withheld_by"] == dict.fromkeys(state["withheld"], "gone")
+    first = json.loads(week("log", "--stream", "member:M-1002", "--jsonl").out.splitlines()[0])
+    assert set(first["ledgerwithheld"].split(" ")) == {f"{field}=gone" for field in state["withheld"]}

@@ -83,7 +83,7 @@ _DETAILS = {
     "slice": "With `--member`: file, member, accounts, entries, position, bytes.",
     "check-slice": "Of a history: ok, origin, member, accounts, recorded, size, root, redaction. The redaction is "
     "null or has policy, disclosed, withheld (how many by each rule) and rules (why).",
-    "show": "Then status and stage where there are any, the fields, and `withheld`: private values that are gone.",
+    "show": "Then status and stage where there are any, the fields, `withheld` (what is not shown), `withheld_by`.",
 }
 
 _JSON = """\

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from ledger.redaction import policy as redaction_policy
 from projections.diff import StreamDiff
 from projections.diff import diff as differences
 from tools.cli import output
@@ -23,14 +24,22 @@ from tools.cli.settings import Settings, pass_settings, verb
 @click.option("--from", "first", metavar="A", required=True, help="The first moment: a position or a time.")
 @click.option("--to", "last", metavar="B", help="The second moment, by default now.")
 @click.argument("stream", metavar="[STREAM]", required=False)
+@click.option(
+    "--policy",
+    default="staff",
+    show_default=True,
+    metavar="NAME",
+    help="Which redaction policy discloses private values.",
+)
 @pass_settings
-def diff(settings: Settings, first: str, last: str | None, stream: str | None) -> None:
+def diff(settings: Settings, *, first: str, last: str | None, stream: str | None, policy: str) -> None:
     """Show what changed between A and B, field by field: of STREAM, or of every stream that has entries between them.
 
     A and B are positions or times; the state at each is that after the entry there, so the entry at A itself is not
-    among the changes. Private values are disclosed to you as the local owner; what was erased since is shown at neither
-    moment.
+    among the changes. Private values are disclosed by a policy (see "redaction"), as to staff unless another is named;
+    what was erased since is shown at neither moment.
     """
+    chosen = redaction_policy(policy)
     with settings.opened() as log:
         end = log.head().size - 1
         start = min(bound(log, first, "--from", end=True), end)
@@ -39,7 +48,7 @@ def diff(settings: Settings, first: str, last: str | None, stream: str | None) -
             raise click.UsageError(
                 f"--from is at position {start}, after --to at {stop}: turn them round", click.get_current_context()
             )
-        found = differences(log, start, stop, stream)
+        found = differences(log, start, stop, stream, chosen)
         if settings.json:
             _write_document(start, stop, found)
         else:

@@ -84,7 +84,8 @@ def log(
 
     START and END are positions or times: when an entry was recorded, not when its event says that it happened. A time
     is a date, or RFC 3339 with an offset. Bytes from --raw hash to the leaves of the tree and hold no private value;
-    --jsonl and --json disclose these by a policy (see "redaction"), as to staff unless another is named. With --raw or
+    --jsonl and --json disclose these by a policy (see "redaction"), as to staff unless another is named, and name the
+    others in "ledgerwithheld". With --raw or
     --jsonl, --json only shapes errors.
     """
     if raw and jsonl:
@@ -128,8 +129,8 @@ def _events(opened: Log, rows: Iterator[Row], policy: Policy) -> Iterator[bytes]
     while page := list(islice(rows, PAGE)):
         for row, disclosed in zip(page, opened.disclose(page), strict=True):
             event = decode(row.entry)
-            shown = redact(policy, event.event.type, event.event.commitments(), disclosed).shown
-            yield msgspec.json.encode(to_cloudevent(event, shown))
+            redacted = redact(policy, event.event.type, event.event.commitments(), disclosed)
+            yield msgspec.json.encode(to_cloudevent(event, *redacted))
 
 
 def _write_document(events: Iterator[bytes]) -> None:

@@ -30,7 +30,7 @@ OUT: Any = click.Path(dir_okay=False, writable=True, path_type=Path)
     "slice",
     "continuity slice --out studio.slice",
     "continuity slice --from 2026-03-01 --to 2026-03-31 --policy staff --out march.slice",
-    "continuity slice --member M-1002 --out M-1002.history",
+    "continuity slice --member M-1002 --out M-1002.slice",
 )
 @click.option("--from", "first", metavar="START", help="From this position or time on, inclusive.")
 @click.option("--to", "last", metavar="END", help="Up to this position or time, inclusive.")
@@ -93,7 +93,7 @@ def _slice_history(settings: Settings, member: str, policy: redaction.Policy, ou
 @verb(
     "check-slice",
     "continuity check-slice studio.slice --key studio.vkey",
-    "continuity check-slice M-1002.history --key studio.vkey --jsonl",
+    "continuity check-slice M-1002.slice --key studio.vkey --jsonl",
 )
 @click.argument("slice_file", type=FILE)
 @click.option(
