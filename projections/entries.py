@@ -6,6 +6,7 @@ Owns the reading, and what is told of an entry that can't be. Never folds.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Protocol
 
 from msgspec import Struct
@@ -13,7 +14,7 @@ from msgspec import Struct
 from ledger.errors import InvalidEvent, StoreError
 from ledger.merkle import leaf_hash
 from ledger.store.protocol import PAGE, Head, Row, Selection
-from projections.projection import Folded, read
+from projections.projection import Folded, read, read_all
 
 
 class Source(Protocol):
@@ -50,11 +51,14 @@ def read_entries(source: Source, first: int, last: int) -> Entries:
         page = source.page(Selection(first, last), PAGE)
         if not page or page[0].position != first or page[-1].position - first + 1 != len(page):
             raise StoreError(f"the log has no entry at position {first}, or one after it", advice="audit the ledger")
+        entries = [entry for _, entry in page]
         try:
-            for _, entry in page:
+            folded += read_all(entries)
+            stored += entries
+        except InvalidEvent as error:
+            for entry in takewhile(_is_known, entries):
                 folded.append(read(entry))
                 stored.append(entry)
-        except InvalidEvent as error:
             if folded:
                 break
             raise StoreError(
@@ -63,6 +67,14 @@ def read_entries(source: Source, first: int, last: int) -> Entries:
             ) from error
         first = page[-1].position + 1
     return Entries(stored, folded)
+
+
+def _is_known(entry: bytes) -> bool:
+    try:
+        read(entry)
+    except InvalidEvent:
+        return False
+    return True
 
 
 def streams_of(batch: Iterable[Folded]) -> dict[str, dict[str, bool]]:

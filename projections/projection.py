@@ -10,7 +10,7 @@ where the disclosure stands (``Commitments``), so that erasing the disclosure is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from types import UnionType
 from typing import (
@@ -97,6 +97,17 @@ def read(entry: bytes) -> Folded:
         return folded
     upcast = catalog.get(event.type).upcast(event.v, event.data)
     return Folded(msgspec.structs.replace(event, data=upcast), folded.seal)
+
+
+def read_all(entries: Sequence[bytes]) -> list[Folded]:
+    """The content of entries, as ``read`` gives that of each. Raises as it does, at the first that does not read."""
+    try:
+        found = list(map(_decode, entries))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return list(map(read, entries))
+    if {(one.event.type, one.event.v) for one in found} <= _VERSIONS.items():
+        return found
+    return list(map(read, entries))
 
 
 class Row(Struct, gc=False):

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from itertools import chain, compress, repeat
 from operator import is_not, itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ledger.errors import StoreError, StoreLocked
 from ledger.store.sqlite_errors import LOCK_TIMEOUT, use_wal
@@ -40,11 +40,8 @@ _SPARSE: Final = 8
 """Columns that may be empty, from which on rows are written without those that are."""
 
 
-def _nothing(value: None) -> None:
-    """None as it is: the driver finds an adapter in half the time that it takes to find that there is none."""
-
-
-sqlite3.register_adapter(type(None), _nothing)
+# None stays None: the driver finds this in a third of the time that it takes to find that there is no adapter.
+sqlite3.register_adapter(type(None), cast("Any", {}.get))
 _DIALECT: Final = Dialect("?", {"text": "TEXT", "integer": "INTEGER", "json": "TEXT"}, " STRICT")
 # With a rowid, rows are appended and only the small index is written all over; without, every batch touches all.
 _CATALOGUE: Final = f"""
