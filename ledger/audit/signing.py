@@ -145,9 +145,10 @@ def _bridged(source: Source, history: KeyHistory) -> Iterator[bytes]:
         size = 1
         while size <= last and renewed(last):
             size += bisect_left(range(size, last + 1), True, key=renewed)
+            ((size, note),) = reads.checkpoints(size - 1, 1)  # a checkpoint of each size there need not be
             for row in reads.rows(Selection(size - 1, size - 1), 1):
                 yield row.entry
-            known |= _signers(reads.checkpoints(size - 1, 1)[0][1], source.origin)
+            known |= _signers(note, source.origin)
 
 
 def _signers(note: bytes, origin: str) -> set[tuple[str, bytes]]:
