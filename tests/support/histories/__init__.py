@@ -74,6 +74,8 @@ RARE = {
 SINGLE = {"ledger": "main", "state": "main"}
 """The one stream of kinds that have one."""
 
+SIGNED = ("ledger.created", "ledger.key_rotated")
+"""Types of which a ledger makes each itself, with its keys: chance makes none that is true."""
 PURGES = frozenset({"record.purged", "media.purged"})
 ROLES = ("client", "staff", "staff", "service", "admin")
 
@@ -187,7 +189,7 @@ class _Teller:
         return [self._cloud(first), self._cloud(sequel)]
 
     def _tellable(self, name: str, left: int, *, forced: bool) -> bool:
-        if name == "ledger.created" or (name in PURGES and not self.waits) or (name in plots.WITH_SEQUEL and left < 2):
+        if name in SIGNED or (name in PURGES and not self.waits) or (name in plots.WITH_SEQUEL and left < 2):
             return False
         return not (forced and catalog.get(name).issued_by_ledger)
 
