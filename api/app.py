@@ -28,6 +28,7 @@ from api.reading import READERS
 from api.room import Room, Threads
 from api.routes import Routes, erasure, events, health, projections, proofs, publication, read_models, reservations
 from api.settings import Settings
+from ledger import collector
 from ledger.errors import Busy, LedgerError, NotFound
 from projections.store.protocol import Unready
 
@@ -47,9 +48,6 @@ ERASERS = 2
 """Threads that erase, one a ledger: each may take minutes, for which no post is to wait."""
 NO_FAULTS = (BeingReplayed, Busy, NotReached, Unready)
 """What is answered with 500 and above and is no fault: to be asked again. It comes in floods, so it is not logged."""
-COLLECTOR = (10_000, 20, 50)
-"""Thresholds of the garbage collector while serving. A request leaves no cycles, and what lives long (modules, heads of
-streams) is large: at Python's own thresholds a tenth of the time goes into looking at it again, in pauses of 40 ms."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -95,15 +93,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.ledgers = ledgers
     app.state.past = past = Past(settings)
     ledgers.begin()
-    thresholds = gc.get_threshold()
     gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECTOR)
     try:
-        yield
+        with collector.eased():
+            yield
     finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
         await past.close()
         await ledgers.close()
         journal.flush()

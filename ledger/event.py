@@ -98,15 +98,16 @@ LOCAL = Credential(
 SYSTEM = Credential(id="local", role="owner", actor="ledger", actor_role="system", actor_roles=frozenset({"system"}))
 
 
-class Prepared(Struct, gc=False):
+class Prepared(Struct, array_like=True, gc=False):
     """A checked event, encoded and committed once, ready to be sealed. ``body`` is the event's canonical bytes.
 
     ``names`` and ``disclosures`` are those of the ``private`` values, by name. ``lifecycle_data`` is what the lifecycle
     reads of it, ``heeds`` the other stream that it looks at. ``actor_given`` and ``role_given`` say whether the caller
-    named them; ``reads_private`` that its credential may read what others posted.
+    named them; ``reads_private`` that its credential may read what others posted. Plain data, which another process may
+    have made (``ledger.preparer``).
     """
 
-    type: catalog.EventType
+    type: str
     id: str
     source: str
     stream: str
@@ -115,15 +116,19 @@ class Prepared(Struct, gc=False):
     forced: str | None
     expected_version: int | None
     body: bytes
-    private: dict[str, Any]
-    names: Sequence[str]
-    disclosures: Sequence[bytes]
+    names: tuple[str, ...]
+    disclosures: tuple[bytes, ...]
     lifecycle_data: dict[str, Any]
     heeds: str | None
     actor_given: bool
     role_given: bool
     by: str
     reads_private: bool
+
+    @property
+    def private(self) -> dict[str, Any]:
+        """The private values by name, read from their disclosures."""
+        return dict(map(privacy.open_disclosure, self.disclosures))
 
 
 _decode = msgspec.json.Decoder(CloudEvent).decode
@@ -176,7 +181,7 @@ def prepare(raw: bytes | Raw, credential: Credential, salts: Iterator[bytes] | N
     committed: Sequence[privacy.Committed] = ()
     if private:
         committed = [privacy.commit(name, private[name], next(salts) if salts else None) for name in sorted(private)]
-    return _prepared(cloud, kind, credential, public, private, committed)
+    return _prepared(cloud, kind, credential, public, committed)
 
 
 def _read(text: bytes) -> CloudEvent:
@@ -257,7 +262,6 @@ def _prepared(
     kind: catalog.EventType,
     credential: Credential,
     public: bytes,
-    private: dict[str, Any],
     committed: Sequence[privacy.Committed],
 ) -> Prepared:
     role = credential.actor_role if cloud.actorrole is UNSET else cloud.actorrole
@@ -285,7 +289,7 @@ def _prepared(
         )
     lifecycle_data = orjson.loads(public) if kind.reads_data else _NOTHING
     return Prepared(  # by place: by name it takes twice the time
-        kind,
+        kind.name,
         cloud.id,
         cloud.source,
         cloud.subject,
@@ -294,9 +298,8 @@ def _prepared(
         None if cloud.forced is UNSET else cloud.forced,
         None if cloud.expectedversion is UNSET else cloud.expectedversion,
         body,
-        private,
         tuple([one.name for one in committed]) if committed else (),
-        [one.disclosure for one in committed] if committed else (),
+        tuple([one.disclosure for one in committed]) if committed else (),
         lifecycle_data,
         kind.heeds(lifecycle_data) if kind.heeds is not None else None,
         cloud.actor is not UNSET,
@@ -322,13 +325,14 @@ def difference(request: Prepared, stored: EventBody, disclosed: dict[str, Any]) 
         return "actorrole"
     # As bytes, here and below: in Python 1 equals True, in JSON it does not.
     if bytes(asked.data) != bytes(stored.data) and bytes(asked.data) != canonical.dumps(
-        request.type.upcast(stored.v, stored.public())
+        catalog.get(request.type).upcast(stored.v, stored.public())
     ):
         return "data"
-    if set(request.private) != set(stored.commitments()):
+    if set(request.names) != set(stored.commitments()):
         return "set of private fields"
+    private = request.private
     for name, value in disclosed.items():
-        if canonical.dumps(request.private[name]) != canonical.dumps(value):
+        if canonical.dumps(private[name]) != canonical.dumps(value):
             return f"value of data.{name}"
     return None
 

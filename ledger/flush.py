@@ -10,7 +10,8 @@ leaf hash of the entry before.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import cast
 
@@ -60,22 +61,41 @@ Within = Callable[[Writes, Batch], None]
 """What else is done in the transaction of a request whose events were sealed, before its batch is written."""
 
 
+Piece = Sequence[Prepared | EventError]
+"""Some events of a request. One that was refused already stands there as its error, which is its outcome."""
+
+
 class Request(Struct):
     """Events to be decided in their order: all of them are sealed or none if ``atomic``, else each for itself.
 
-    One that was refused already stands here as its error, which is its outcome; an atomic request holds none. One with
+    ``rest`` are those after ``events``, taken once, as they get prepared. One that was refused already stands among
+    them as its error, which is its outcome; an atomic request holds none, but taking its rest may raise it. One with
     something to do ``within`` its transaction has that for itself; what this raises refuses the request. So has one
     whose event is made ``late``, from its position and the root of the tree before it.
     """
 
-    events: Sequence[Prepared | EventError]
+    events: Piece
     atomic: bool
     within: Within | None = None
     late: Callable[[int, bytes], Prepared] | None = None
+    rest: Iterable[Piece] | None = None
 
 
 Result = list[Outcome] | EventError
 """What becomes of a request: an outcome for each event, or the error that refused it as a whole."""
+
+
+class Undone(Exception):
+    """A request, given by its place among those of the flush, was refused when part of it was in the store already.
+
+    The transaction has to be given up, and what the others get of it.
+    """
+
+    def __init__(self, request: int, error: EventError) -> None:
+        super().__init__(request, error)
+        self.request = request
+        self.error = error
+
 
 _new_row = functools.partial(tuple.__new__, NewRow)
 """``NewRow`` by place from one tuple, at a third of its time."""
@@ -102,11 +122,24 @@ class Flush:
         self._epoch = head.epoch
         self._known: dict[tuple[str, str], int] = {}
         self._sealed: list[Prepared] = []  # beside batch.rows
+        self._disclosed = 0  # of those, how many have had their disclosures encrypted
+        self._sent = 0  # and how many are with the store
 
     def run(self, requests: Sequence[Request]) -> None:
-        """Decide and seal all; ``results`` then has what became of each request."""
-        events = [event for request in requests for event in request.events if isinstance(event, Prepared)]
-        self._known = self._writes.find_ids([(event.source, event.id) for event in events])
+        """Decide and seal all; ``results`` then has what became of each request. Raises ``Undone``."""
+        self._heads.make_room()
+        self._look_up([event for request in requests for event in request.events])
+        for request in requests:
+            self.results.append(self._decide(request))
+        self._seal_disclosures()
+        rows = self.batch.rows
+        if rows:
+            self.batch.head = Head(self._base + len(rows), self.leaves[-1], self._recorded, self._epoch)
+
+    def _look_up(self, piece: Piece) -> None:
+        """Find what has to be known of the log before these events are decided."""
+        events = [event for event in piece if isinstance(event, Prepared)]
+        self._known |= self._writes.find_ids([(event.source, event.id) for event in events])
         self._heads.load(
             self._writes,
             {event.stream for event in events}
@@ -114,34 +147,74 @@ class Flush:
             | {event.heeds for event in events if event.heeds is not None},
             {event.member for event in events if event.member is not None},
         )
-        self.results = [self._decide(request) for request in requests]
-        self._seal_disclosures()
-        rows = self.batch.rows
-        if rows:
-            self.batch.head = Head(self._base + len(rows), self.leaves[-1], self._recorded, self._epoch)
+
+    def _events(self, request: Request) -> Iterator[Prepared | EventError]:
+        """All events of a request, looked up as they arrive."""
+        if request.rest is None:
+            return itertools.chain.from_iterable(self._parts(request.events))
+        return itertools.chain.from_iterable(self._pieces(request, iter(request.rest)))
+
+    def _pieces(self, request: Request, rest: Iterator[Piece]) -> Iterator[Piece]:
+        """What there is of a request that is yet arriving, and its ``rest``, piece by piece."""
+        taken = list(request.events)
+        yield from self._parts(request.events)
+        while True:
+            if self._writes.reads_between:
+                self._send()
+            if (piece := next(rest, None)) is None:
+                break
+            taken += piece
+            self._look_up(piece)
+            self._send()  # at the latest now: the store has the piece before while we seal this one
+            yield piece
+        if request.atomic:
+            check_joined(cast("list[Prepared]", taken), self._known)
+
+    def _parts(self, piece: Piece) -> Iterator[Piece]:
+        """A piece, cut so that the store can begin with each part of a large one while we go on with the next."""
+        part = self._writes.part
+        for start in range(0, len(piece), part):
+            yield piece[start : start + part]
+            if len(piece) - start >= part:
+                self._send()
+
+    def _send(self) -> None:
+        """Let the store begin with what is sealed by now."""
+        if self._sent == len(self.batch.rows):
+            return
+        if self._writes.reads_between:
+            self._seal_disclosures()
+        self._writes.extend(self.batch)
+        self._sent = len(self.batch.rows)
 
     def _decide(self, request: Request) -> Result:
+        events = self._events(request)
         if request.atomic:
             try:
-                return self._append(cast("Sequence[Prepared]", request.events))
+                if request.rest is None:  # else when all of it is there
+                    check_joined(cast("Sequence[Prepared]", request.events), self._known)
+                return self._append(cast("Iterator[Prepared]", events))
             except EventError as error:
                 return error
         outcomes: list[Outcome] = []
-        for index, event in enumerate(request.events):
+        for index, event in enumerate(events):
             try:
-                outcomes += [event] if isinstance(event, EventError) else self._append([event])
+                outcomes += [event] if isinstance(event, EventError) else self._append_one(event)
             except EventError as error:
                 error.index = index
                 outcomes.append(error)
         return outcomes
 
-    def _append(self, events: Sequence[Prepared]) -> list[Outcome]:
+    def _append_one(self, event: Prepared) -> list[Outcome]:
+        check_joined([event], self._known)
+        return self._append([event])
+
+    def _append(self, events: Iterable[Prepared]) -> list[Outcome]:
         """Check and seal events that stand or fall together, and move the heads on.
 
         Raises the ``EventError`` of the first that is refused, with its index, and then leaves no trace. This is the
         one loop that every event passes under the head's lock.
         """
-        check_joined(events, self._known)
         rows, leaves, start, prev = self.batch.rows, self.leaves, len(self.batch.rows), self._prev
         position, known, recorded = self._base + start, self._known, self._recorded
         streams, members = self._heads.streams, self._heads.members
@@ -168,7 +241,7 @@ class Flush:
                 if member is not None and member_version is not None:
                     counted[member] = member_version
                 leaves.append(leaf)
-                name, source, event_id = event.type.name, event.source, event.id
+                name, source, event_id = event.type, event.source, event.id
                 rows.append(
                     _new_row((position, entry, stream, version, name, member, member_version, source, event_id))
                 )
@@ -176,8 +249,9 @@ class Flush:
                 receipts.append(Receipt(event_id, source, stream, position, version, prev, recorded))
                 position += 1
         except EventError as error:
-            error.index = len(receipts)
-            del rows[start:], leaves[start:], self._sealed[start:]
+            if error.index is None:
+                error.index = len(receipts)
+            self._take_back(start, error)
             raise
         known.update(ids)
         streams.update(moved)
@@ -185,33 +259,39 @@ class Flush:
         self._prev = prev
         return receipts
 
+    def _take_back(self, start: int, error: EventError) -> None:
+        """Leave no trace of the rows from ``start`` on. Raises ``Undone`` when the store has them."""
+        if self._sent > start:
+            raise Undone(len(self.results), error) from None
+        del self.batch.rows[start:], self.leaves[start:], self._sealed[start:]
+
     def _next_state(
         self, event: Prepared, head: StreamHead, moved: Mapping[str, StreamHead], *, frozen: bool
     ) -> lifecycle.State:
         """The state of the event's stream after it. Raises ``VersionConflict``, ``LifecycleRefused``."""
         if event.expected_version is not None and event.expected_version != head.version:
             raise VersionConflict(event.expected_version, head.version)
-        kind = event.type
         if frozen and event.stream != LEDGER_STREAM:
             raise LifecycleRefused(
-                f"the ledger is frozen, so {kind.name} is refused",
+                f"the ledger is frozen, so {event.type} is refused",
                 state="frozen",
-                event=kind.name,
+                event=event.type,
                 advice="an owner or admin posts ledger.thawed on ledger:main first",
             )
         if event.forced is None and event.heeds is None:
-            following = lifecycle.foreseen(kind.name, head.state, event.lifecycle_data)
+            following = lifecycle.foreseen(event.type, head.state, event.lifecycle_data)
             if following is not None:
                 return following
-        step = lifecycle.Step(kind.name, event.actor_role, event.forced, self._recorded, event.lifecycle_data)
+        kind = event.type.partition(".")[0]
+        step = lifecycle.Step(event.type, event.actor_role, event.forced, self._recorded, event.lifecycle_data)
         if event.heeds is not None:
             heeded = moved.get(event.heeds) or self._heads.streams[event.heeds]
-            lifecycle.heed(kind.kind, head.state, step, heeded.state)
-        return lifecycle.advance(kind.kind, head.state, step)
+            lifecycle.heed(kind, head.state, step, heeded.state)
+        return lifecycle.advance(kind, head.state, step)
 
     def _ledger_changed(self, event: Prepared, position: int, state: lifecycle.State) -> bool:
         """Whether the ledger is frozen after an event of its own; raises ``InvalidEvent`` for one that can't be."""
-        if event.type.name == rotation.TYPE:
+        if event.type == rotation.TYPE:
             self._check_rotation(event, position)
         return lifecycle.is_frozen(state)
 
@@ -260,19 +340,20 @@ class Flush:
         )
 
     def _seal_disclosures(self) -> None:
-        """Encrypt the disclosures of all sealed events, under keys that exist or are made with this batch."""
-        private = [
-            (row[0], event) for row, event in zip(self.batch.rows, self._sealed, strict=True) if event.disclosures
-        ]
+        """Encrypt the disclosures of sealed events, under keys that exist or are made with this batch."""
+        rows, sealed_events = self.batch.rows[self._disclosed :], self._sealed[self._disclosed :]
+        self._disclosed = len(self._sealed)
+        private = [(row[0], event) for row, event in zip(rows, sealed_events, strict=True) if event.disclosures]
         first: dict[Pair, int] = {}
         for position, event in private:
             first.setdefault((event.member or "", event.stream), position)
         # A stream that begins here has no key yet, so only the others are looked for.
-        begun = {row.stream for row in self.batch.rows if row.version == 1}
+        begun = {row.stream for row in rows if row.version == 1}
         keys = self._keys.load(self._writes, [pair for pair in first if pair[1] not in begun])
         missing = {pair: position for pair, position in first.items() if pair not in keys}
-        made, self.batch.keys = self._keys.create(missing, self._epoch)
+        made, wrapped = self._keys.create(missing, self._epoch)
         keys |= made
+        self.batch.keys += wrapped
         nonces = privacy.drawn(privacy.NONCE_SIZE, len(private))
         for position, event in private:
             bound_to = privacy.associated(self._origin, event.source, event.id, event.names)

@@ -64,8 +64,6 @@ class Heads:
 
     def load(self, writes: Writes, streams: set[str], members: set[str]) -> None:
         """Bring the heads of these streams and members into the caches."""
-        _make_room(self.streams)
-        _make_room(self.members)
         if missing := [name for name in streams if name not in self.streams]:
             found = writes.streams(missing)
             for name in missing:
@@ -76,6 +74,11 @@ class Heads:
             for name in missing:
                 self.members[name] = found_versions.get(name, 0)
 
+    def make_room(self) -> None:
+        """Before a flush, not within it: the heads that it has moved on are nowhere else yet."""
+        _make_room(self.streams)
+        _make_room(self.members)
+
     def forget(self) -> None:
         """Drop everything: the log's head is not what we left."""
         self.streams.clear()
@@ -83,7 +86,7 @@ class Heads:
 
 
 def _make_room(cache: dict[str, Any]) -> None:
-    """Drop the oldest of a full cache until nine tenths are left, before a flush names what it needs."""
+    """Drop the oldest of a full cache until nine tenths are left."""
     if len(cache) >= CACHED_HEADS:
         for name in list(cache)[: len(cache) - CACHED_HEADS * 9 // 10]:
             del cache[name]

@@ -14,13 +14,11 @@ from typing import NamedTuple
 
 from msgspec import UNSET, json
 
-from ledger import catalog
 from ledger.entry import EventBody
 from ledger.errors import InvalidEvent
 from ledger.event import Prepared
 
 ACCOUNT_CHANGED = "member.account_changed"
-_CHANGED = catalog.get(ACCOUNT_CHANGED)
 
 
 class Side(NamedTuple):
@@ -50,7 +48,7 @@ def check_joined(events: Sequence[Prepared], known: Container[tuple[str, str]]) 
     A forced one needs no other side, but may be one. Raises ``InvalidEvent``, with the index, for the first that stands
     alone.
     """
-    changes = [index for index, event in enumerate(events) if event.type is _CHANGED]
+    changes = [index for index, event in enumerate(events) if event.type == ACCOUNT_CHANGED]
     if not changes:
         return
     told = [

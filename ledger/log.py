@@ -235,6 +235,8 @@ class Log:
         self._writer.check(posted)  # before the work; the writer looks again when it is done
         if len(posted) <= PIECE:
             posted.request()
+        else:
+            posted.prepare_ahead(first=self._writer.idle)
         self._check_memory()
         self._appended = True
         answer: Future[list[Outcome]] = Future()

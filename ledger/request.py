@@ -1,24 +1,28 @@
 """A request as it was posted, before anything is decided on it: its events are prepared, some at a time.
 
-Never decides anything that needs the log's state, and never prepares an event twice.
+They are prepared here, or by a process beside this one (``ledger.preparer``) that was asked for it in time. Never
+decides anything that needs the log's state, and never prepares an event twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
 from ledger import privacy
 from ledger.errors import EventError
 from ledger.event import Credential, Prepared, prepare
-from ledger.flush import Request, Within
+from ledger.flush import Piece, Request, Within
+from ledger.preparer import PREPARER, Ahead
 
 PIECE = 32
 """Events that are prepared at once: a third of a millisecond, which whoever has something else to do waits for."""
 
 Late = Callable[[int, bytes], bytes]
 """Makes an event within its transaction, from the position that it gets and the root of the tree before it."""
+OWN_PART = 8
+"""Of a request that another process prepares, the first eighth is prepared here while that begins with the rest."""
 
 
 class Posted:
@@ -44,6 +48,7 @@ class Posted:
         self._prepared: list[Prepared | EventError] = []
         self._atomic = atomic
         self._failure: Exception | None = None
+        self._ahead: Ahead | None = None
 
     def __len__(self) -> int:
         return len(self._events) + (self._late is not None)
@@ -58,22 +63,56 @@ class Posted:
         """Whether nothing is left to prepare: ``request`` then returns, or raises, at once."""
         return self._failure is not None or len(self._prepared) == len(self._events)
 
-    def prepare_some(self) -> None:
-        """Prepare the next few events, if any are left. Raises nothing: a fault is kept for ``request``."""
+    @property
+    def ahead(self) -> bool:
+        """Whether another process is preparing it, so that its events come by themselves."""
+        return self._ahead is not None and not self.ready
+
+    def prepare_ahead(self, *, first: bool) -> None:
+        """Have it prepared by another process, if it is worth it and one can be had.
+
+        If it is the ``first`` of all that wait, its first events are prepared here: there is nothing else to do.
+        """
+        own = len(self._events) // OWN_PART if first else 0
+        self._ahead = PREPARER.ask(self._events[own:], self._credential)
+        if self._ahead is not None and own:
+            try:
+                self._take([None] * own)
+            except Exception as error:  # noqa: BLE001 - as in ``prepare_some``
+                self._failure = error
+
+    def prepare_some(self, *, wait: bool = True) -> bool:
+        """Prepare the next few events, if any are left, or ``wait`` for those that another process prepares.
+
+        Whether there was anything to do. Raises nothing: a fault is kept for ``request``.
+        """
         start = len(self._prepared)
-        piece = self._events[start : start + PIECE]
-        salts = privacy.drawn(privacy.SALT_SIZE, len(piece))
         try:
-            for index, raw in enumerate(piece, start):
-                try:
-                    self._prepared.append(prepare(raw, self._credential, salts))
-                except EventError as error:
-                    error.index = index
-                    if self._atomic:
-                        raise
-                    self._prepared.append(error)
+            if self._ahead is not None:
+                piece = self._ahead.piece(wait=wait)
+                if piece is not None:
+                    self._take(piece)
+                    return len(self._prepared) > start
+                self._ahead = None
+            self._take([None] * len(self._events[start : start + PIECE]))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is for whoever posted this
             self._failure = error
+        return self.ready or len(self._prepared) > start
+
+    def _take(self, piece: Sequence[Prepared | None]) -> None:
+        """Add the next events, and prepare those that are not. Raises the first fault of an atomic request."""
+        if None not in piece:
+            self._prepared += piece  # type: ignore[arg-type]  # none of them is None
+            return
+        salts = privacy.drawn(privacy.SALT_SIZE, piece.count(None))
+        for index, event in enumerate(piece, len(self._prepared)):
+            try:
+                self._prepared.append(event or prepare(self._events[index], self._credential, salts))
+            except EventError as error:
+                error.index = index
+                if self._atomic:
+                    raise
+                self._prepared.append(error)
 
     def request(self) -> Request:
         """The whole request, prepared. Raises the ``EventError`` of the first faulty event when it is atomic."""
@@ -86,3 +125,19 @@ class Posted:
     def _prepare_late(self, position: int, root: bytes) -> Prepared:
         assert self._late is not None  # noqa: S101 - for the type checker: only such a request has this
         return prepare(self._late(position, root), self._credential)
+
+    def begun(self) -> Request:
+        """The request with what is prepared of it by now; the rest arrives as it is taken. Raises as ``request``."""
+        if not self.ahead:
+            return self.request()
+        return Request(list(self._prepared), self._atomic, self.within, rest=self._following(len(self._prepared)))
+
+    def _following(self, done: int) -> Iterator[Piece]:
+        """The events after the first ``done``, as they get prepared."""
+        while not self.ready or done < len(self._prepared):
+            if done == len(self._prepared):
+                self.prepare_some()
+            if self._failure is not None:
+                raise self._failure
+            yield self._prepared[done:]
+            done = len(self._prepared)

@@ -3,9 +3,10 @@
 Owns the queue and its bound, the right edge of the tree, the heads and the clock rule. Nothing is acknowledged before
 its transaction is durable. Never reads for others.
 
-All of an append that takes this process's time is done by this one thread, large requests' preparing included: threads
-of one interpreter that compute at once gain nothing, and lose a quarter to handing it back and forth between
-processors. While a store waits for its database, the thread prepares what waits in the queue.
+All of an append that takes this process's time is done by this one thread, preparing included: threads of one
+interpreter that compute at once gain nothing, and lose a quarter to handing it back and forth between processors. Under
+load large requests are prepared by another process (``ledger.preparer``) while this thread decides and seals what has
+arrived of them. While a store waits for its database, the thread prepares what waits in the queue.
 
 A commit that got no answer (the database's connection broke) is looked for under the head's next lock, which is had
 only when its fate is decided, so that its callers hear the truth.
@@ -29,7 +30,7 @@ from msgspec import Struct
 
 from ledger.datakeys import DataKeys
 from ledger.errors import Busy, EventError, ForkError, LedgerError, ReadOnly, StoreError, StoreLocked, StoreUnreachable
-from ledger.flush import Flush, Outcome, Request, Result
+from ledger.flush import Flush, Outcome, Request, Result, Undone
 from ledger.heads import Heads
 from ledger.merkle import HASH_SIZE
 from ledger.moment import microseconds, recorded
@@ -123,6 +124,11 @@ class Writer:
             self._condition.notify()
         return future
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits, as far as can be told without waiting."""
+        return not self._queued
+
     def refuse(self, fork: ForkError) -> None:
         """Append nothing from now on: this log's store holds another history than the one that was signed."""
         self._fork = fork
@@ -159,9 +165,14 @@ class Writer:
                 self._flush(ready)
 
     def _prepare(self, waiting: _Waiting) -> bool:
-        """Prepare what is left of a request; whether it is to be decided. If not, its caller has heard why."""
+        """Prepare what is left of a request, or have it come as it is decided; whether it is to be decided.
+
+        If not, its caller has heard why. Where others wait, it is the better use of a store that works beside us to
+        give it the request as a whole: each piece is looked up by itself.
+        """
         try:
-            waiting.posted.request()
+            if not (waiting.posted.ahead and (self._store.local or self.idle)):
+                waiting.posted.request()
         except Exception as error:  # noqa: BLE001 - an error of its events, or whatever else preparing them met
             waiting.future.set_exception(error)
             return False
@@ -175,8 +186,7 @@ class Writer:
             if not self._unprepared:
                 return False
             posted = self._unprepared[0]
-        posted.prepare_some()
-        return True
+        return posted.prepare_some(wait=False)
 
     def _take(self) -> list[_Waiting]:
         """The next group of requests, waiting for one; empty when closed and drained.
@@ -211,7 +221,13 @@ class Writer:
         try:
             if self._fork is not None:
                 raise self._fork
-            results = self._commit([one.posted.request() for one in group])
+            results = self._commit([one.posted.begun() for one in group])
+        except Undone as undone:
+            self._forget()
+            group.pop(undone.request).future.set_exception(undone.error)
+            if group:
+                self._flush(group)
+            return
         except BaseException as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
             self._forget()
             if isinstance(error, ForkError):

@@ -103,11 +103,13 @@ class PostgresStore(PostgresApplicationRecorder):
     def writing(self, meanwhile: Meanwhile = nothing) -> Iterator[PostgresWrites]:
         """The one write transaction. Commits durably on a clean exit; any error leaves no trace."""
         with translated(), self._sessions.begun(self._begin_writing) as (connection, head):
+            writes = PostgresWrites(plain(connection), self._sql, head)
             try:
                 with connection.filled(meanwhile):
-                    yield PostgresWrites(plain(connection), self._sql, head)
+                    yield writes
                     self._commit(connection)
-            except BaseException:
+            except BaseException as error:
+                writes.break_off(error)
                 with suppress(psycopg.Error):
                     connection.execute("ROLLBACK")
                 raise

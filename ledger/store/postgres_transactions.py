@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 
-from psycopg import Connection, Cursor
+import psycopg
+from psycopg import Connection, Copy, Cursor
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 from psycopg.types.numeric import Int8
@@ -218,15 +220,35 @@ class PostgresReads:
 
 
 class PostgresWrites(PostgresReads):
-    """The write transaction; see ``protocol.Writes``. It holds the head's lock, so it knows the head."""
+    """The write transaction; see ``protocol.Writes``. It holds the head's lock, so it knows the head.
+
+    While a large batch is being made, its entries are on their way already: the server works on them in parallel. The
+    connection can do nothing else before that COPY has ended, so whatever else is done ends it first.
+    """
+
+    part = 64
+    reads_between = False
 
     def __init__(self, cursor: Cursor[tuple[Any, ...]], sql: Statements, head: Head) -> None:
         super().__init__(cursor, sql)
         self._head = head
+        self._copying = ExitStack()
+        self._copy: Copy | None = None
+        self._sent = 0
 
     def head(self) -> Head:
         """The end of the log, as this transaction has left it."""
         return self._head
+
+    def all(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows that a statement finds."""
+        self._end_copy()
+        return super().all(statement, *values)
+
+    def one(self, statement: str, *values: Any) -> tuple[Any, ...] | None:
+        """The first row that a statement finds, or None."""
+        self._end_copy()
+        return super().one(statement, *values)
 
     def find_ids(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """The positions of those (source, id) that are known."""
@@ -254,9 +276,32 @@ class PostgresWrites(PostgresReads):
         found = self.all(self._sql.member_versions, list(names))
         return {name: version for name, version in found if version is not None}
 
+    def extend(self, batch: Batch) -> None:
+        """Send the entries that a batch holds by now."""
+        if self._copy is None:
+            self._copy = self._copying.enter_context(self._cursor.copy(self._sql.copy_entries))
+            self._copy.set_types(_KINDS)
+        for row in batch.rows[self._sent :]:
+            self._copy.write_row(row)
+        self._sent = len(batch.rows)
+
+    def _end_copy(self) -> None:
+        """End the COPY that is under way, if there is one: wait until the server has written it."""
+        if self._copy is not None:
+            self._copy = None
+            self._copying.close()
+
+    def break_off(self, error: BaseException) -> None:
+        """End a COPY that is under way because of an error, so that the transaction can be ended."""
+        with suppress(psycopg.Error):  # the server's answer, that it was told to fail
+            self._copying.__exit__(type(error), error, error.__traceback__)
+
     def write(self, batch: Batch) -> None:
-        """Write a batch within the transaction."""
-        rows = self._copied(self._sql.copy_entries, _KINDS, batch.rows)
+        """Write a batch, or what is left of it, within the transaction."""
+        if self._copy is not None:
+            self.extend(batch)
+            self._end_copy()
+        rows = self._copied(self._sql.copy_entries, _KINDS, batch.rows[self._sent :])
         disclosures = self._copied(self._sql.copy_disclosures, _DISCLOSURE_KINDS, batch.disclosures)
         keys = self._copied(self._sql.copy_data_keys, _KEY_KINDS, batch.keys)
         size, leaf, recorded, epoch = batch.head
@@ -275,6 +320,7 @@ class PostgresWrites(PostgresReads):
 
     def erase(self, positions: Sequence[int], pairs: Sequence[tuple[str, str]]) -> None:
         """Delete the disclosures at those positions and the wrapped keys of those (member, stream), as far as there."""
+        self._end_copy()
         if positions:
             self._cursor.execute(self._sql.erase_disclosures, [list(map(Int8, positions))])
         if pairs:
@@ -285,6 +331,7 @@ class PostgresWrites(PostgresReads):
 
         By deleting and inserting: the service's role may not change a key in its place.
         """
+        self._end_copy()
         if keys:
             pairs = [(key.member, key.stream) for key in keys]
             self._cursor.execute(self._sql.erase_data_keys, arrays(_PAIR_KINDS, pairs))
@@ -292,6 +339,7 @@ class PostgresWrites(PostgresReads):
 
     def turn(self, epoch: int) -> None:
         """Set the head's epoch."""
+        self._end_copy()
         self._cursor.execute(self._sql.turn, [Int8(epoch)])
         self._head = self._head._replace(epoch=epoch)
 

@@ -185,6 +185,16 @@ class Reads(Protocol):
 class Writes(Reads, Protocol):
     """One write transaction under the head lock: what it reads stays true until it ends."""
 
+    @property
+    def part(self) -> int:
+        """Entries of a large batch after which ``extend`` is worth it."""
+        ...
+
+    @property
+    def reads_between(self) -> bool:
+        """Whether reading after ``extend`` costs nothing: else it waits until all of that is written."""
+        ...
+
     def find_ids(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """The positions of those (source, id) that are known."""
         ...
@@ -197,8 +207,15 @@ class Writes(Reads, Protocol):
         """The highest member version of each named member; members without any are left out."""
         ...
 
+    def extend(self, batch: Batch) -> None:
+        """Write what a batch that is yet growing holds by now, as far as that can be done; ``write`` does the rest."""
+        ...
+
     def write(self, batch: Batch) -> None:
-        """Write a batch. Nothing is durable before the transaction's context ends without an error."""
+        """Write a batch, or what ``extend`` has left of it, and move the head.
+
+        Nothing is durable before the transaction's context ends without an error.
+        """
         ...
 
     def erase(self, positions: Sequence[int], pairs: Sequence[tuple[str, str]]) -> None:

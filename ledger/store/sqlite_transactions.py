@@ -169,9 +169,13 @@ class SQLiteReads:
 class SQLiteWrites(SQLiteReads):
     """The write transaction; see ``protocol.Writes``. What the index lacks, the tail has."""
 
+    part = 200
+    reads_between = True
+
     def __init__(self, cursor: sqlite3.Cursor, index: Index, tail: Tail) -> None:
         super().__init__(cursor, index)
         self._tail = tail
+        self._written = 0, 0, 0  # rows, disclosures and keys of the batch
 
     def find_ids(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """The positions of those (source, id) that are known."""
@@ -206,14 +210,20 @@ class SQLiteWrites(SQLiteReads):
             raise StoreError("the index does not find the last entry of a member", advice=ADVICE)
         return found
 
+    def extend(self, batch: Batch) -> None:
+        """Write what a batch holds by now."""
+        rows, disclosures, keys = self._written
+        self._written = len(batch.rows), len(batch.disclosures), len(batch.keys)
+        new = batch.rows[rows:]
+        self._tail.add(new)
+        self._insert("entries", [(row[0] + 1, row[1]) for row in new])
+        self._insert("disclosures", [(position + 1, sealed) for position, sealed in batch.disclosures[disclosures:]])
+        wrapped = [(key.position + 1, key.stream, key.member, key.epoch, key.wrapped) for key in batch.keys[keys:]]
+        self._insert("data_keys", wrapped)
+
     def write(self, batch: Batch) -> None:
-        """Write a batch within the transaction."""
-        self._tail.add(batch.rows)
-        self._insert("entries", [(row[0] + 1, row[1]) for row in batch.rows])
-        self._insert("disclosures", [(position + 1, sealed) for position, sealed in batch.disclosures])
-        self._insert(
-            "data_keys", [(key.position + 1, key.stream, key.member, key.epoch, key.wrapped) for key in batch.keys]
-        )
+        """Write a batch, or what is left of it, within the transaction."""
+        self.extend(batch)
         self._cursor.executemany(
             "INSERT INTO tiles VALUES (?, ?, ?) ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes",
             batch.tiles,

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from ledger import collector
 from ledger.errors import LedgerError
 from tools.cli import output
 from tools.cli.commands import (
@@ -121,7 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     json = "--json" in given  # asked for even where the rest of the line does not parse
     try:
-        return int(cli.main(given, prog_name="continuity", standalone_mode=False) or ExitCode.OK)
+        with collector.eased():
+            return int(cli.main(given, prog_name="continuity", standalone_mode=False) or ExitCode.OK)
     except (LedgerError, click.ClickException, click.Abort, OSError) as error:
         code = exit_code_of(error)
         output.report(error, code, json=json)

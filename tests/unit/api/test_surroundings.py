@@ -8,10 +8,11 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
-from api.app import COLLECTOR, create_app
+from api.app import create_app
 from api.journal import Journal
 from api.middleware import SECURITY_HEADERS
 from api.settings import Settings
+from ledger import collector
 from ledger.errors import StoreError
 from tests.support import http
 from tests.support.events import requested
@@ -167,6 +168,6 @@ def test_the_collector_is_tuned_while_serving_and_put_back(tmp_path):
     before = gc.get_threshold()
     http.make_ledger(tmp_path)
     with TestClient(create_app(Settings(data=tmp_path, access_log="none"))):
-        assert gc.get_threshold() == COLLECTOR
+        assert gc.get_threshold() == collector.THRESHOLDS
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0

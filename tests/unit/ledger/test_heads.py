@@ -78,11 +78,12 @@ class TestLoad:
         heads.load(writes, set(), {"M-1"})
         assert writes.asked == ["reservation:R-1", "M-1", "M-1"]
 
-    def test_makes_room_before_and_never_drops_what_is_asked_for(self, monkeypatch):
+    def test_makes_room_when_told_and_never_drops_what_is_asked_for(self, monkeypatch):
         monkeypatch.setattr(ledger.heads, "CACHED_HEADS", 10)
         writes, heads = Writes({}, {}), Heads()
         for start in range(0, 100, 3):
             names = {f"reservation:R-{n}" for n in range(start, start + 3)}
+            heads.make_room()
             heads.load(writes, names, {f"M-{start}"})
             assert names <= heads.streams.keys()
             assert len(heads.streams) <= 10 + 3

@@ -1,0 +1,166 @@
+"""Another process prepares large requests: with the same result as here, and whatever becomes of it."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from ledger import preparer, request
+from ledger.errors import InvalidEvent, LifecycleRefused
+from ledger.event import LOCAL
+from ledger.flush import Receipt
+from ledger.preparer import Preparer
+from ledger.request import Posted
+from tests.support.events import cloud, estimate_changed, new_log, plain, requested
+
+FAULTY = cloud("reservation.confirmed", "reservation:R-2", {"x": 1})
+SECONDS = 20
+
+
+def many(count=300, name="R"):
+    return [requested(f"{name}-{number}") for number in range(count)]
+
+
+@pytest.fixture(scope="module")
+def started():
+    """A process that is ready; one for all tests here, but those that lose it."""
+    made = Preparer()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preparer, "START_AFTER", 1)
+        assert made.ask(many(), LOCAL) is None, "it is asked for nothing before it is there"
+        until_ready(made)
+    yield made
+    made.close()
+
+
+def until_ready(made):
+    for _ in range(SECONDS * 100):
+        if made._process._usable:
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("the process did not get ready")
+
+
+@pytest.fixture
+def helped(started, monkeypatch):
+    monkeypatch.setattr(request, "PREPARER", started)
+    return started
+
+
+def ahead(events, *, atomic=True, first=False):
+    posted = Posted(events, LOCAL, atomic=atomic)
+    posted.prepare_ahead(first=first)
+    assert posted.ahead
+    return posted
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_events_come_back_as_they_are_prepared_here(helped, first):
+    events = [*many(), *(estimate_changed(f"R-{number}") for number in range(100)), plain("confirmed")]
+    theirs = ahead(events, first=first).request().events
+    ours = Posted(events, LOCAL, atomic=True).request().events
+    assert [(one.stream, one.private, one.lifecycle_data, one.by) for one in theirs] == [
+        (one.stream, one.private, one.lifecycle_data, one.by) for one in ours
+    ]
+    unsalted = [each for each in zip(theirs, ours, strict=True) if not each[0].names]
+    assert unsalted
+    assert all(one == other for one, other in unsalted)
+
+
+def test_the_rest_of_a_request_arrives_in_pieces_in_order(helped):
+    events = many(1000)
+    begun = ahead(events, first=True).begun()
+    pieces = [begun.events, *begun.rest]
+    assert len(pieces) > 2
+    assert [one.stream for piece in pieces for one in piece] == [f"reservation:R-{n}" for n in range(1000)]
+
+
+def test_a_fault_is_met_with_its_index_and_path(helped):
+    events = [*many(250), FAULTY, *many(50, "S")]
+    with pytest.raises(InvalidEvent) as caught:
+        ahead(events).request()
+    assert (caught.value.index, caught.value.path) == (250, "$.data.x")
+    found = ahead(events, atomic=False).request().events
+    assert [at for at, one in enumerate(found) if isinstance(one, InvalidEvent)] == [250]
+
+
+def test_small_requests_and_those_beyond_its_bound_are_left_to_us(helped, monkeypatch):
+    assert helped.ask(many(preparer.WORTH - 1), LOCAL) is None
+    monkeypatch.setattr(preparer, "MOST", 299)
+    assert helped.ask(many(300), LOCAL) is None
+
+
+def test_it_is_not_started_before_large_requests_have_come_for_a_while(monkeypatch):
+    monkeypatch.setattr(preparer, "START_AFTER", 601)
+    monkeypatch.setattr(preparer, "Process", lambda: pytest.fail("started"))
+    made = Preparer()
+    for _ in range(2):
+        assert made.ask(many(300), LOCAL) is None
+
+
+def test_where_there_is_no_room_for_a_process_all_is_prepared_here(monkeypatch):
+    def full():
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(preparer, "START_AFTER", 1)
+    monkeypatch.setattr(preparer, "Process", full)
+    assert Preparer().ask(many(), LOCAL) is None
+
+
+class TestLost:
+    @pytest.fixture
+    def own(self, monkeypatch):
+        monkeypatch.setattr(preparer, "START_AFTER", 1)
+        made = Preparer()
+        made.ask(many(), LOCAL)
+        until_ready(made)
+        monkeypatch.setattr(request, "PREPARER", made)
+        yield made
+        made.close()
+
+    def test_what_a_killed_process_owes_is_prepared_here_and_another_is_started(self, own):
+        os.kill(own._process._process.pid, signal.SIGSTOP)
+        posted = ahead(many())
+        os.kill(own._process._process.pid, signal.SIGKILL)
+        assert len(posted.request().events) == 300
+        own._process._process.wait(SECONDS)
+        assert own.ask(many(), LOCAL) is None  # it is no more
+        until_ready(own)
+        assert len(ahead(many()).request().events) == 300
+
+    def test_one_that_does_not_answer_is_given_up(self, own, monkeypatch):
+        monkeypatch.setattr(preparer, "PATIENCE", 0.05)
+        os.kill(own._process._process.pid, signal.SIGSTOP)
+        assert len(ahead(many()).request().events) == 300
+        assert own._process._process.wait(SECONDS) == -signal.SIGKILL
+
+
+class TestAppending:
+    def test_appended_as_by_one_process(self, helped, tmp_path):
+        events = many(1000)
+        with new_log(tmp_path) as log:
+            receipts = log.append(events)
+            assert [one.position for one in receipts] == list(range(1, 1001))
+            assert all(one.duplicate for one in log.append(events))
+            assert log.disclose([log.row(700)]) == log.disclose([log.row(1)])
+            assert log.row(700).content().event.private != log.row(1).content().event.private
+
+    def test_a_late_refusal_takes_back_what_the_store_had_and_costs_others_nothing(self, helped, tmp_path):
+        others = many(900, "S")
+        refused = [*others, plain("confirmed", "none"), *many(90, "T")]
+        with new_log(tmp_path) as log:
+            answers = [log.submit(events) for events in (many(400), refused, many(400, "U"))]
+            with pytest.raises(LifecycleRefused) as caught:
+                answers[1].result(SECONDS)
+            assert caught.value.index == 900
+            assert [len(answers[at].result(SECONDS)) for at in (0, 2)] == [400, 400]
+            assert log.head().size == 801
+            assert all(isinstance(one, Receipt) for one in log.append(others))
+
+    def test_a_late_fault_refuses_the_whole_request(self, helped, tmp_path):
+        with new_log(tmp_path) as log:
+            with pytest.raises(InvalidEvent) as caught:
+                log.append([*many(990), FAULTY])
+            assert caught.value.index == 990
+            assert log.head().size == 1
