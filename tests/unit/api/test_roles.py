@@ -40,12 +40,29 @@ TABLE = {
 }
 
 
-@pytest.fixture
-def filled(service: Service) -> Service:
+def fill(service: Service) -> Service:
     service.post(requested("R-mine"), role="service")
     service.post(requested("R-theirs"))
     assert service.get("/checkpoint").status_code == 200
     return service
+
+
+@pytest.fixture
+def filled(service: Service) -> Service:
+    return fill(service)
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    """One service for all requests that change nothing: to start one for each takes minutes."""
+    with http.service(tmp_path_factory.mktemp("roles")) as service:
+        yield fill(service)
+
+
+@pytest.fixture
+def for_line(line, request):
+    """A service that a line of the table may be tried on."""
+    return request.getfixturevalue("untouched" if line.startswith("GET ") else "filled")
 
 
 def call(service: Service, line: str, headers: dict[str, str]):
@@ -59,8 +76,8 @@ def call(service: Service, line: str, headers: dict[str, str]):
 
 @pytest.mark.parametrize("line", TABLE)
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_gets_what_the_table_says(filled: Service, line, role):
-    answer = call(filled, line, filled.as_role(role))
+def test_a_role_gets_what_the_table_says(for_line: Service, line, role):
+    answer = call(for_line, line, for_line.as_role(role))
     assert answer.status_code == TABLE[line][ROLES.index(role)], answer.text
     if answer.status_code == 403:
         assert slug(answer) == "denied"
@@ -95,8 +112,8 @@ def test_the_table_leaves_out_no_route():
         "Bearer \x7f",
     ],
 )
-def test_without_a_key_every_route_of_a_ledger_answers_401(filled: Service, line, authorization):
-    answer = call(filled, line, {} if authorization is None else {"Authorization": authorization})
+def test_without_a_key_every_route_of_a_ledger_answers_401(untouched: Service, line, authorization):
+    answer = call(untouched, line, {} if authorization is None else {"Authorization": authorization})
     assert (answer.status_code, slug(answer)) == (401, "unauthenticated")
     assert answer.headers["www-authenticate"].startswith('Bearer realm="continuity"')
 
@@ -112,9 +129,9 @@ def test_the_key_itself_is_what_counts(filled: Service):
     "name",
     ["nothere", "..", "%2e%2e", "..%2fstudio", "studio%00", "studio%0a", ".studio.new", "STUDIO", "s" * 300, "é", "-"],
 )
-def test_an_unknown_ledger_answers_as_an_unknown_key_does(filled: Service, name):
-    known = filled.client.get(f"{BASE}/events", headers={"Authorization": "Bearer ck_owner_" + "A" * 43}).json()
-    answer = filled.client.get(f"/v1/ledgers/{name}/events", headers=filled.as_role("owner"))
+def test_an_unknown_ledger_answers_as_an_unknown_key_does(untouched: Service, name):
+    known = untouched.client.get(f"{BASE}/events", headers={"Authorization": "Bearer ck_owner_" + "A" * 43}).json()
+    answer = untouched.client.get(f"/v1/ledgers/{name}/events", headers=untouched.as_role("owner"))
     if name in ("..", "..%2fstudio", "studio%00", "studio%0a"):
         assert (answer.status_code, slug(answer)) == (404, "not-found"), "the path is no ledger's"
         return
