@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import StoreError
-from ledger.store import sqlite_tail
+from ledger.store import protocol, sqlite_tail
 from ledger.store.sqlite_tail import Tail
 from tests.contract.stores import new_row, stored
 
@@ -62,7 +62,7 @@ def test_an_entry_that_contradicts_the_last_ones_is_refused(row):
 def test_what_finds_a_stored_entry_is_read_from_its_bytes():
     row = new_row(3, "s:1", 4, "t.a", ("M-1", 2))
     (read,) = stored([row])
-    assert sqlite_tail.placed(read) == row
+    assert protocol.placed(read) == row
     nobody = new_row(3, "s:1", 4)
     (read,) = stored([nobody])
-    assert sqlite_tail.placed(read) == nobody
+    assert protocol.placed(read) == nobody
