@@ -2,11 +2,13 @@
 
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from ledger.log import Log
 from ledger.store.postgres_schema import GRANTS
 from tests.docs.shell_page import check_page
 
@@ -34,6 +36,8 @@ FOR_SERVERS = ("postgresql", "scale-out")
 """Pages about servers of the reader's own."""
 FOR_BUILDERS = ("test-faults",)
 """Pages about the tests themselves."""
+FOR_PROGRAMS = ("embed",)
+"""Pages whose Python is run, not their shell."""
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +82,20 @@ def test_every_how_to_page_is_run(repository: Path) -> None:
         *HOW_TO,
         *FOR_SERVERS,
         *FOR_BUILDERS,
+        *FOR_PROGRAMS,
     }
+
+
+@pytest.mark.parametrize("name", FOR_PROGRAMS)
+def test_the_python_of_the_how_to_page_appends(name: str, repository: Path, tmp_path: Path) -> None:
+    page = (repository / "docs" / "how-to" / f"{name}.md").read_text()
+    (program,) = re.findall(r"^```py\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    Log.create(tmp_path / "data", "studio", "localhost/studio")[0].close()
+    event = (repository / "examples" / "studio-week.ndjson").read_bytes().splitlines()[0]
+    given = f"event = {event!r}\n{program}print([receipt.position for receipt in receipts])\n"
+    command = [sys.executable, "-W", "error", "-c", given]
+    shown = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (shown.stdout, shown.stderr) == ("[1]\n", "")
 
 
 def test_the_page_on_postgresql_lists_the_grants_that_init_makes(repository: Path) -> None:
