@@ -35,10 +35,10 @@ def counts(result: Result) -> tuple[int, int, int, int]:
         b"\xef\xbb\xbf" + NDJSON,
         ARRAY,
         b"\xef\xbb\xbf" + ARRAY,
-        gzip.compress(NDJSON),
-        gzip.compress(NDJSON[:100]) + gzip.compress(NDJSON[100:]),
-        gzip.compress(ARRAY),
-        gzip.compress(b"\xef\xbb\xbf" + NDJSON),
+        gzip.compress(NDJSON, mtime=0),
+        gzip.compress(NDJSON[:100], mtime=0) + gzip.compress(NDJSON[100:], mtime=0),
+        gzip.compress(ARRAY, mtime=0),
+        gzip.compress(b"\xef\xbb\xbf" + NDJSON, mtime=0),
     ],
     ids=[
         "lines",
@@ -65,7 +65,7 @@ def test_every_form_of_input_is_taken_from_file_and_pipe(
     assert counts(studio("append", "--json", *more, stdin=content)) == (0, 0, 3, 0)
 
 
-@pytest.mark.parametrize("content", [b"", b"\n \r\n\t", b"[]", b" [ ]\n", b"\xef\xbb\xbf", gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", b"\n \r\n\t", b"[]", b" [ ]\n", b"\xef\xbb\xbf", gzip.compress(b"", mtime=0)])
 @pytest.mark.parametrize("atomic", [(), ("--atomic",)])
 def test_an_empty_input_is_fine(studio: Run, content: bytes, atomic: tuple[str, ...]) -> None:
     assert counts(studio("append", "--json", *atomic, stdin=content)) == (0, 0, 0, 0)

@@ -105,5 +105,5 @@ def test_a_transfer_is_told_from_both_sides_under_one_correlation():
 
 def test_a_history_never_leaves_the_ledger_frozen():
     for seed in range(300):
-        names = [orjson.loads(event)["type"] for event in history(seed, 3, kinds={"ledger"})]
+        names = [orjson.loads(event)["type"] for event in history(seed, 3, kinds={"ledger", "record"})]
         assert names.count("ledger.frozen") == names.count("ledger.thawed")

@@ -18,7 +18,8 @@ def known_errors() -> set[type[LedgerError]]:
 def test_every_error_a_request_can_meet_has_a_type_of_its_own():
     roots = {LedgerError, errors.EventError, problems.RequestError}
     ours = {errors.VerificationError, errors.ProofError, errors.SignatureError, errors.MalformedNote}
-    ours |= {errors.UnknownKey, errors.BadSignature}  # what is stored does not verify: a fault of ours, told to nobody
+    # What is stored does not verify: a fault of ours, told to nobody.
+    ours |= {errors.UnknownKey, errors.BadSignature, errors.RetiredKey, errors.MalformedRotation}
     ours |= {errors.MalformedPolicy}  # of policies that are read when a program starts
     ours |= {errors.StoreDamaged}  # told as any failure of the store
     assert known_errors() - roots - ours == set(problems.TABLE)
