@@ -73,7 +73,7 @@ def read_record(file: BinaryIO, redaction: Redaction | None, place: str) -> tupl
     try:
         content = decode(entry)
     except StoreError as error:
-        raise VerificationError(f"the entry {place} does not read: {error}") from None
+        raise VerificationError(f"the entry {place}: {error}") from None
     if redaction is None:
         return Record(entry), content
     try:

@@ -179,7 +179,8 @@ def open_note(data: bytes, keys: Sequence[VerifierKey]) -> OpenedNote:
         signers = ", ".join(f"{each.name}+{each.key_id.hex()}" for each in note.signatures)
         raise UnknownKey(
             f"no trusted key has signed the note; signed by {signers}",
-            advice="give the log's verifier key, from a source other than the log itself",
+            advice="give the log's verifier keys, from a source other than the log itself; "
+            "where it has rotated its keys, its rotations too (--rotations)",
         )
     return OpenedNote(note.text, tuple(verified), tuple(verified.values()))
 

@@ -68,6 +68,8 @@ def parse_proof(data: bytes) -> Proof:
     """Read a proof file; the inverse of ``format_proof``. Verifies nothing. Raises ``ProofError``."""
     head, divider, checkpoint = data.partition(b"\n\n")
     try:
+        if not head.isascii():
+            raise ValueError("it is not ASCII before the checkpoint")
         if not divider:
             raise ValueError("there is no empty line before the checkpoint")
         lines = head.decode("ascii").split("\n")
@@ -80,7 +82,7 @@ def parse_proof(data: bytes) -> Proof:
             raise ValueError("there is no index line where it belongs")
         index = strict.read_decimal(lines.pop(0).removeprefix("index "))
         hashes = tuple(map(strict.read_base64, lines))
-    except ValueError as fault:  # UnicodeDecodeError is one
+    except ValueError as fault:
         raise ProofError(f"proof file: {fault}") from None
     return Proof(index, hashes, checkpoint, extra)
 

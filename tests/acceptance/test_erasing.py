@@ -67,7 +67,7 @@ def test_a_hold_refuses_and_is_named(week, tmp_path):
 
 def test_what_can_t_be_erased_is_refused_with_a_code_of_its_own(week):
     assert week("erase", "M-9999", "--reason", "requested", "--yes").code == 10
-    assert week("erase", "M-1002", "--reason", "No Code!", "--yes").code == 3
+    assert week("erase", "M-1002", "--reason", "No Code!", "--yes").code == 2
     assert week("erase", "M-1002", "--yes").code == 2
     assert week("purge", "glaze-celadon-04", "--reason", "retention", "--yes").code == 2
     refused = week("purge", "record:glaze-celadon-04", "--reason", "retention", "--yes")

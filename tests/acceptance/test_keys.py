@@ -123,7 +123,7 @@ def test_rotating_asks_for_the_ledgers_name(week):
     assert week("keys", "rotate", "--reason", "scheduled", stdin=b"studio\n").code == 0
     assert week("keys", "export-public").out != before
     assert week("keys", "rotate", "--yes").code == 2, "there is no rotation without a reason"
-    assert week("keys", "rotate", "--reason", "Not a code", "--yes").code == 22
+    assert week("keys", "rotate", "--reason", "Not a code", "--yes").code == 2
 
 
 def test_public_keys_come_from_a_copy_of_the_log_without_any_key(week, data, tmp_path):
@@ -206,3 +206,18 @@ def test_a_key_that_others_may_read_is_refused_by_every_verb_and_by_the_service(
             assert f"chmod 600 {folder / name}" in refused.err
         (folder / name).chmod(0o600)
     assert week("keys", "list").code == 0
+
+
+def test_a_key_that_does_not_read_is_named_by_file_and_line(week, tmp_path):
+    keys = tmp_path / "studio.vkey"
+    keys.write_bytes(week("keys", "export-public").out.splitlines()[0] + b"\n\nno key at all\n")
+    refused = week("audit", "--key", str(keys))
+    assert (refused.code, f"{keys}, line 3: not a verifier key" in refused.err) == (22, True), refused.err
+
+
+def test_a_reason_is_refused_as_a_wrong_option_by_every_verb_that_takes_one(week):
+    size = week("checkpoint", "--json").json["size"]
+    for line in ("keys rotate --yes", "erase M-1002 --yes", "purge record:x --yes", "credentials revoke owner"):
+        refused = week(*line.split(), "--reason", "He left us")
+        assert (refused.code, "'He left us' is no code" in refused.err) == (2, True), refused.err
+    assert week("checkpoint", "--json").json["size"] == size

@@ -74,6 +74,14 @@ def test_entries_that_are_not_there_are_not_sliced_and_no_file_is_left(week: Run
     assert "there are no entries from 30 to 99; the log holds 41" in refused.err
 
 
+def test_a_file_in_a_folder_that_is_not_there_is_refused_before_anything_is_made(week: Run, tmp_path: Path) -> None:
+    size = week("checkpoint", "--json").json["size"]
+    for verb in (("slice", "--member", "M-1002"), ("replay",), ("witness", "collect", "--policy", __file__)):
+        refused = week(*verb, "--out", str(tmp_path / "gone" / "some.file"))
+        assert (refused.code, f"there is no folder '{tmp_path / 'gone'}'" in refused.err) == (2, True), refused.err
+    assert week("checkpoint", "--json").json["size"] == size, "no export was recorded"
+
+
 def test_a_slice_by_a_policy_shows_what_it_discloses_and_accounts_for_the_rest(
     week: Run, keys: Path, tmp_path: Path
 ) -> None:

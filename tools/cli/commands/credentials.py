@@ -12,6 +12,7 @@ from ledger.credentials import Record, Role
 from tools import credentials as tools_credentials
 from tools.cli import output
 from tools.cli.settings import Settings, pass_settings, verb
+from tools.cli.values import REASON_CODE
 
 _ROLES = ", ".join(get_args(Role))
 
@@ -96,7 +97,7 @@ def _state(record: Record) -> str:
     "revoke", "continuity credentials revoke kiosk --reason stolen", "continuity credentials revoke owner --reason lost"
 )
 @click.argument("credential_id", metavar="ID")
-@click.option("--reason", required=True, metavar="CODE", help="Why, as a code, such as stolen or left.")
+@click.option("--reason", type=REASON_CODE, required=True, help="Why, as a code, such as stolen or left.")
 @pass_settings
 def revoke(settings: Settings, credential_id: str, reason: str) -> None:
     """Let the API key with the id ID open nothing any more, at once and for good; a running service refuses it.

@@ -11,8 +11,9 @@ from ledger.errors import Held
 from tools.cli import output
 from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
+from tools.cli.values import REASON_CODE
 
-REASON = click.option("--reason", required=True, metavar="CODE", help="Why, as a code, such as requested.")
+REASON = click.option("--reason", type=REASON_CODE, required=True, help="Why, as a code, such as requested.")
 YES = click.option("--yes", is_flag=True, help="Don't ask for the name to be typed again.")
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would go and which holds forbid it; change nothing.")
 

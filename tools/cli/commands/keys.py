@@ -13,6 +13,7 @@ from tools import public_keys
 from tools.cli import output
 from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
+from tools.cli.values import REASON_CODE
 
 
 @click.group("keys")
@@ -115,7 +116,13 @@ def tell_settled(settled: Settled) -> None:
     "continuity keys rotate --reason scheduled",
     "continuity keys rotate --reason compromised --yes --json",
 )
-@click.option("--reason", required=True, metavar="CODE", help="Why, as a code, such as scheduled or compromised.")
+@click.option(
+    "--reason",
+    type=ReasonCode(),
+    required=True,
+    metavar="CODE",
+    help="Why, as a code, such as scheduled or compromised.",
+)
 @click.option("--yes", is_flag=True, help="Don't ask for the ledger's name to be typed.")
 @pass_settings
 def rotate(settings: Settings, reason: str, yes: bool) -> None:

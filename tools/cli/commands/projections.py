@@ -15,6 +15,7 @@ from projections.standing import Standing, standings
 from tools.cli import output
 from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
+from tools.cli.values import REASON_CODE
 
 NAMES = click.argument("names", nargs=-1, metavar="[NAME]...")
 
@@ -34,7 +35,7 @@ NAMES = click.argument("names", nargs=-1, metavar="[NAME]...")
     metavar="POSITION",
     help="Leave out the entry at which NAME stopped.",
 )
-@click.option("--reason", metavar="CODE", help="With --skip: why, as a code such as known-fault.")
+@click.option("--reason", type=REASON_CODE, help="With --skip: why, as a code such as known-fault.")
 @pass_settings
 def projections(
     settings: Settings, *, names: tuple[str, ...], retry: bool, skipped: int | None, reason: str | None

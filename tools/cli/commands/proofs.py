@@ -29,10 +29,17 @@ def read_keys(path: Path) -> list[VerifierKey]:
         lines = read_file(path).decode().splitlines()
     except UnicodeDecodeError:
         raise MalformedNote(f"{path} holds no verifier keys: it is not text") from None
-    keys = [VerifierKey.parse(line.strip()) for line in lines if line.strip()]
+    keys = [_key_of_line(path, number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if not keys:
         raise MalformedNote(f"{path} holds no verifier key")
     return keys
+
+
+def _key_of_line(path: Path, number: int, line: str) -> VerifierKey:
+    try:
+        return VerifierKey.parse(line)
+    except MalformedNote as fault:
+        raise MalformedNote(f"{path}, line {number}: {fault}") from None
 
 
 def read_trust(key_file: Path, rotations: Path | None) -> KeyHistory:

@@ -20,10 +20,9 @@ from tools.cli import output
 from tools.cli.commands.log import bound
 from tools.cli.commands.proofs import FILE, ROTATIONS, read_trust
 from tools.cli.settings import Settings, pass_settings, verb
+from tools.cli.values import OUT
 from tools.files import written
 from tools.slices import HandedOut, contents, cut, cut_history
-
-OUT: Any = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 @verb(

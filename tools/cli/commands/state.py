@@ -17,9 +17,9 @@ from projections.slice_source import SliceSource
 from tools.cli import output
 from tools.cli.commands.log import bound
 from tools.cli.commands.proofs import FILE, ROTATIONS, read_trust
-from tools.cli.commands.slices import OUT
 from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
+from tools.cli.values import OUT
 
 
 @verb("attest", "continuity attest", "continuity attest --json")
@@ -126,7 +126,8 @@ def _tell_replayed(settings: Settings, done: Replayed, out: Path, seconds: float
         faults = [{"name": name, "position": at, "reason": why} for name, (at, why) in sorted(done.faults.items())]
         output.write_json({"file": str(out), "position": done.position, "faults": faults, "seconds": round(seconds, 3)})
         return
-    output.write_line(f"{out}: all read models after position {done.position}, in {seconds:.1f} s")
+    moment = f"after position {done.position}" if done.position >= 0 else "before the first entry, empty"
+    output.write_line(f"{out}: all read models {moment}, in {seconds:.1f} s")
     for name, (at, why) in sorted(done.faults.items()):
         output.write_line(f"{name} ends before position {at}: {why}")
 

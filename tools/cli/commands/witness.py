@@ -18,6 +18,7 @@ from tools.cli.commands.proofs import FILE, read_file, read_keys
 from tools.cli.commands.serve import CONNECTION, logging_of, warn_of
 from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
+from tools.cli.values import OUT
 from tools.files import written
 from tools.witness import Witness
 from tools.witnessing import Answer, witnesses_of
@@ -134,7 +135,7 @@ def keys(settings: Settings, folder: Path) -> None:
     metavar="FILE",
     help="Whom to ask, and how many have to agree (c2sp.org/tlog-policy); witnesses with a URL are asked.",
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the cosigned checkpoint here too.")
+@click.option("--out", type=OUT, metavar="FILE", help="Write the cosigned checkpoint here too.")
 @pass_settings
 def collect(settings: Settings, policy_file: Path, out: Path | None) -> None:
     """Have this ledger's checkpoint cosigned by the witnesses of a policy, and print it.
