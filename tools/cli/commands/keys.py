@@ -118,9 +118,8 @@ def tell_settled(settled: Settled) -> None:
 )
 @click.option(
     "--reason",
-    type=ReasonCode(),
+    type=REASON_CODE,
     required=True,
-    metavar="CODE",
     help="Why, as a code, such as scheduled or compromised.",
 )
 @click.option("--yes", is_flag=True, help="Don't ask for the ledger's name to be typed.")
