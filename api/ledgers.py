@@ -113,8 +113,11 @@ class Ledgers:
     def _settle(self, name: str, log: Log) -> None:
         """Finish a turn of the epoch that was interrupted, beside the requests: till then no erasure is effective."""
         try:
-            if log.epochs.unsettled():
-                log.epochs.settle()
+            if log.epochs.scrub_due or log.epochs.unsettled():
+                settled = log.epochs.settle()
+                if settled.damaged:
+                    told = f"{settled.damaged[0]} does not open, with {len(settled.damaged) - 1} others"
+                    self._alarm(name, f"its epoch can't be settled: {told}; see: continuity keys rewrap")
         except LedgerError as error:
             if not self._closed:
                 self._alarm(name, f"its epoch can't be settled: {error}")

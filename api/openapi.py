@@ -318,7 +318,26 @@ def _schemas() -> dict[str, Schema]:
                 "items": {"type": "integer"},
                 "description": "older epochs whose keys the operator has to destroy first",
             },
-            optional=("awaited",),
+            damaged={
+                "type": "array",
+                "items": _object(
+                    epoch={"type": "integer", "minimum": 1}, member={"type": "string"}, stream={"type": "string"}
+                ),
+                "description": "data keys that don't open, for whose sake an older epoch key is kept",
+            },
+            unscrubbed={"type": "boolean", "description": "the store's files are to be scrubbed yet: tried again"},
+            accounts={
+                "type": "array",
+                "items": _object(
+                    member={"type": "string"},
+                    entry={"type": "string"},
+                    position=position,
+                    leaf_hash=_HASH,
+                    proof={"type": "string"},
+                ),
+                "description": "accounts that were merged into the member's, and went along",
+            },
+            optional=("awaited", "damaged", "unscrubbed", "accounts"),
         ),
         "Publication": _publication_schema(),
         "Problem": _problem_schema(),

@@ -22,7 +22,7 @@ from msgspec import UNSET, Struct, UnsetType
 from ledger import moment
 from ledger.datakeys import Pair, pair_of
 from ledger.entry import EventBody
-from ledger.epochs import Progress, Settled
+from ledger.epochs import Damaged, Progress, Settled
 from ledger.errors import Conflict, Denied, EventError, Held, NotFound
 from ledger.event import LOCAL, Credential
 from ledger.history import OfStream, accounts_of, heirs_of
@@ -101,7 +101,9 @@ class ErasureReceipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Proof that private values were destroyed: the entry that says so, byte for byte, and its proof of inclusion.
 
     ``effective`` once no key is left that opens what other copies may still hold: from ``epoch`` on. ``awaited`` are
-    older epochs whose keys are the operator's to destroy first; ``accounts`` went along.
+    older epochs whose keys are the operator's to destroy first; ``damaged`` data keys keep one from being destroyed.
+    ``unscrubbed`` while a long reader keeps the bytes of what was deleted in the store's files: that is tried again.
+    ``accounts`` went along.
     """
 
     member: str | UnsetType = UNSET
@@ -113,6 +115,8 @@ class ErasureReceipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     effective: bool
     epoch: int
     awaited: list[int] = []
+    damaged: list[Damaged] = []
+    unscrubbed: bool = False
     accounts: list[ErasedAccount] = []
 
 
@@ -197,6 +201,8 @@ def _receipt(log: Log, target: Target, position: int, settled: Settled) -> Erasu
         effective=settled.effective,
         epoch=settled.epoch,
         awaited=settled.awaited,
+        damaged=settled.damaged,
+        unscrubbed=not settled.scrubbed,
         accounts=[
             ErasedAccount(
                 member=other.content().event.stream.partition(":")[2],
@@ -211,10 +217,14 @@ def _receipt(log: Log, target: Target, position: int, settled: Settled) -> Erasu
 
 
 def _beside(log: Log, row: Row) -> Iterator[Row]:
-    """The erasures that were recorded together with one: they follow it, under its correlation."""
-    correlation = row.content().event.correlation
-    for other in log.scan(Selection(first=row.position + 1)) if correlation else ():
-        if other.content().event.correlation != correlation:
+    """The erasures that were recorded together with one: they follow it, under its correlation.
+
+    Whoever reads that may give it to an event of theirs, but not this type, which is the ledger's own.
+    """
+    first = row.content().event
+    for other in log.scan(Selection(first=row.position + 1)) if first.correlation else ():
+        event = other.content().event
+        if (event.type, event.correlation) != (first.type, first.correlation):
             return
         yield other
 

@@ -7,6 +7,7 @@ writes a key anywhere else, logs one, or shows one in a repr. Layout::
     keys/epoch-000001.key 64 hex digits      keys/last-checkpoint    the signer's memory (see ledger.signer)
     keys/credentials.json API keys, hashed (see ledger.credentials)
     keys/epoch-keys       where epoch keys come from if not from files here (see ledger.epoch_keys)
+    keys/scrub-due        stands while the store's files are to be scrubbed (see ledger.epochs)
 
 While signing keys are rotated there are ``next-`` files of both seeds too; ``ledger.succession`` says which of them
 hold.

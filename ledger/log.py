@@ -1,8 +1,8 @@
 """The log: one ledger as its users see it. Append, read, prove, sign, follow.
 
 Owns the ledger's folder (``keys/``, and ``ledger.db`` with ``index.db`` unless its store is elsewhere) and brings its
-parts together: the store, the writer, the keys and the signer. The only way to append. Never parses HTTP or a command
-line, and never holds what it could read again.
+parts together: the store, the writer, the keys and the signed tree. The only way to append. Never parses HTTP or a
+command line, and never holds what it could read again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -19,14 +18,14 @@ from typing import Any, NamedTuple, Self, cast
 
 import msgspec
 
-from ledger import moment, proof, proving, thinning
+from ledger import moment, proving
 from ledger.checkpoint import Checkpoint
 from ledger.credentials import Credentials
 from ledger.datakeys import DataKeys
 from ledger.delay import Delay
 from ledger.entry import decode
 from ledger.epochs import Epochs
-from ledger.errors import ForkError, NotFound, SignatureError, StoreError, StoreUnreachable
+from ledger.errors import ForkError, NotFound, StoreUnreachable
 from ledger.event import LOCAL, SYSTEM, Credential
 from ledger.flush import Outcome, Receipt, Within
 from ledger.key_history import KeyHistory
@@ -36,7 +35,8 @@ from ledger.note import VerifierKey
 from ledger.privacy import Opened
 from ledger.private_files import locked
 from ledger.request import PIECE, Late, Posted
-from ledger.signer import Signer, check_consistent
+from ledger.signed_tree import SignedTree
+from ledger.signer import Signer
 from ledger.store.opening import StoreURL, open_store
 from ledger.store.protocol import PAGE, Head, Row, Selection, Store
 from ledger.succession import Succession, created, history_of
@@ -80,6 +80,7 @@ class Log:
         self._data_keys = DataKeys(keys, store.origin)
         self._succession = Succession(store, keys)
         self._signer = Signer(keys, self._succession)
+        self._epochs = Epochs(store, keys)
         self._writer = Writer(
             store,
             self._data_keys,
@@ -88,11 +89,9 @@ class Log:
             alarm=alarm,
             committed=self._sign_when_due,
         )
+        self._tree = SignedTree(store, keys, self._signer, self._succession, self._writer.refuse)
         self._timer = Delay(self._sign)
-        self._sign_lock = threading.Lock()  # guards the next
-        self._signed: tuple[Checkpoint, bytes] | None = None
         self._appended = False
-        self._extends = False  # what was signed, as far as it is known
 
     # --- Making and opening ------------------------------------------------------------------------------------------
 
@@ -165,6 +164,7 @@ class Log:
                 with contextlib.suppress(ForkError):  # refused to every caller already
                     self.checkpoint()
         finally:
+            self._epochs.close()
             self._store.close()
 
     def __enter__(self) -> Self:
@@ -198,7 +198,7 @@ class Log:
     @property
     def epochs(self) -> Epochs:
         """The epochs of its data keys, and how they turn."""
-        return Epochs(self._store, self._keys)
+        return self._epochs
 
     @property
     def store(self) -> Store:
@@ -344,48 +344,22 @@ class Log:
 
     def checkpoint(self) -> tuple[Checkpoint, bytes]:
         """The signed checkpoint of the tree as it stands: (content, note). Raises ``ForkError``."""
-        try:
-            current, note = self._signer.sign(self._tree, self.consistency)
-        except ForkError as fork:
-            self._writer.refuse(fork)
-            raise
-        kept = self._signed
-        if kept is None or current.size != kept[0].size:
-            self._store.add_checkpoint(current.size, note)
-            left = thinning.block_of(kept[0].size if kept else current.size - thinning.BLOCK)
-            if 0 <= left < thinning.block_of(current.size):
-                with contextlib.suppress(StoreError, SignatureError):  # what stays is more than is needed
-                    thinning.thin(self._store, left)
-            with self._sign_lock:
-                if self._signed is None or self._signed[0].size < current.size:
-                    self._signed = current, note
-        return current, note
+        return self._tree.sign()
 
     def remembered(self) -> tuple[Checkpoint, bytes] | None:
         """The last checkpoint that was signed here, remembered outside the store."""
-        return self._signer.remembered()
+        return self._tree.remembered()
 
     def prove(self, position: int) -> bytes:
         """The tlog-proof of the entry at a position, under the current checkpoint. Raises ``NotFound``.
 
         While the log rests, that is the checkpoint that was signed last: nothing is signed or compared anew.
         """
-        if (signed := self._signed) is not None:
-            with self._store.reading() as reads:
-                hashes = proving.inclusion_at_rest(reads, position, signed[0])
-            if hashes is not None:
-                return proof.format_proof(proof.Proof(position, hashes, signed[1], None))
-        current, note = self.checkpoint()
-        if not 0 <= position < current.size:
-            raise NotFound(f"there is no entry at position {position}; the log holds {current.size:,}")
-        with self._store.reading() as reads:
-            hashes = proving.inclusion(reads, position, current)
-        return proof.format_proof(proof.Proof(position, hashes, note, None))
+        return self._tree.prove(position)
 
     def consistency(self, old: int, new: int) -> list[bytes]:
         """The consistency proof between two sizes. Raises ``ProofError`` unless 1 <= old <= new <= the log's size."""
-        with self._store.reading() as reads:
-            return proving.consistency(reads, old, new)
+        return self._tree.consistency(old, new)
 
     def root(self, size: int) -> bytes:
         """The root of the tree at a size. Raises ``NotFound`` above the log's size."""
@@ -397,27 +371,14 @@ class Log:
         with self._store.reading() as reads:
             return proving.tile(reads, path)
 
-    def _tree(self) -> Checkpoint:
-        with self._store.reading() as reads:
-            return proving.current(reads, self.origin)
-
     def _check_memory(self) -> None:
-        """Before the first append and disclosure: see that the store extends what was signed, by the keys here.
-
-        Raises ``ForkError``, ``KeyFileError``.
-        """
-        if self._extends:
-            return
-        if not self._keys.turning:
-            self._succession.check()
-        remembered = self._signer.remembered()
-        if remembered is not None:
-            check_consistent(remembered[0], self._tree(), self.consistency)
-        self._extends = True
+        """Before the first append and disclosure: see that the store extends what was signed, by the keys here."""
+        self._tree.check_memory()
 
     def _sign_when_due(self, head: Head) -> None:
         """Sign soon after a commit, at most once in ``SIGN_SECONDS``; runs on the writer's thread."""
         self._timer.start(SIGN_SECONDS)
+        self._epochs.scrub_soon()
 
     def _sign(self) -> None:
         with contextlib.suppress(Exception):  # a fork refuses the next append; another fault shows at the next call

@@ -24,7 +24,8 @@ from ledger.store.opening import StoreURL, create_store, discard_store, reclaim_
 from ledger.store.protocol import Head, Store
 
 CLAIM = "claim"
-"""The file in a folder in the making, by which the store that is made for it elsewhere is known again."""
+"""The file in a folder in the making, by which the store that is made for it elsewhere is known again: the claim, and
+on a second line that store's URL, without a password."""
 
 
 def make_ledger(
@@ -47,7 +48,7 @@ def make_ledger(
         _clear(aside, store, name)
     aside.mkdir(mode=0o700)
     claim = secrets.token_hex(16)
-    write_private(aside / CLAIM, claim.encode())
+    write_private(aside / CLAIM, f"{claim}\n{'' if store is None else store}".encode())
     keys = Keys.create(aside / "keys", origin)
     head = Head(0, bytes(HASH_SIZE), "", keys.epochs()[-1])
     made = create_store(store, name, aside, origin, head, service_role=service_role, claim=claim)
@@ -68,5 +69,12 @@ def make_ledger(
 def _clear(aside: Path, store: StoreURL | None, name: str) -> None:
     """Clear away what a crash left."""
     if (aside / CLAIM).exists():
-        reclaim_store(store, name, read_private(aside / CLAIM).decode())
+        claim, _, elsewhere = read_private(aside / CLAIM).decode().partition("\n")
+        if elsewhere and elsewhere != str(store or ""):  # cleared away, nothing would tell whose that schema is
+            raise Conflict(
+                f"an init of {name} was interrupted that made its store in {elsewhere}",
+                advice=f"repeat it with that --store, which takes back what it left there; or if that database is gone "
+                f"for good, remove {aside}",
+            )
+        reclaim_store(store, name, claim)
     shutil.rmtree(aside)

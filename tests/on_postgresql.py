@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.postgres import VARIABLE
+from tests.support.watching import watched
 from tools.bench.ports import free_port
 
 TESTS = (
@@ -56,10 +57,11 @@ def installed(programs: Path) -> Iterator[str]:
         run("initdb", "-D", data, "-U", OWNER, "-A", "scram-sha-256", "--pwfile", "password", "-E", "UTF8", "--no-sync")
         options = f"-h 127.0.0.1 -p {port} -k {folder} -c max_connections=200 -c fsync=off"
         run("pg_ctl", "-D", data, "-w", "-l", str(folder / "log"), "-o", options, "start")
-        try:
-            yield f"postgresql://{OWNER}:{password}@127.0.0.1:{port}/postgres"
-        finally:
-            run("pg_ctl", "-D", data, "-w", "-m", "fast", "stop")
+        with watched(folder, [str(programs / "pg_ctl"), "-D", data, "-w", "-m", "immediate", "stop"], user):
+            try:
+                yield f"postgresql://{OWNER}:{password}@127.0.0.1:{port}/postgres"
+            finally:
+                run("pg_ctl", "-D", data, "-w", "-m", "fast", "stop")
     finally:
         shutil.rmtree(folder)
 

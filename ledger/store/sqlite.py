@@ -35,6 +35,8 @@ from ledger.store.sqlite_transactions import ROWS, SQLiteReads, SQLiteWrites
 from ledger.store.subscription import Watch, WokenSubscription
 
 SCHEMA_VERSION = "1"
+SCRUB_WAIT = 200
+"""Milliseconds that a scrub, and all appends with it, wait for readers."""
 LONGEST_TAIL = 8 * GENERATION
 """Entries that may await indexing; a writer that is further ahead indexes them itself first."""
 
@@ -170,13 +172,17 @@ class SQLiteStore(SQLiteApplicationRecorder):
         """Move all that was written into the file and cut its log to nothing; False when readers kept it from that.
 
         What is deleted is overwritten in the file as it is deleted (``secure_delete``), but its log still holds the
-        pages as they were before.
+        pages as they were before. Appends wait for it, so it waits for readers only ``SCRUB_WAIT`` milliseconds.
         """
         with self._write_lock, translated():
             self._pool.check_open()
             if self._writer is None:
                 self._writer = _connect(self.path)
-            (busy, *_) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._writer.execute(f"PRAGMA busy_timeout = {SCRUB_WAIT}")
+            try:
+                (busy, *_) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self._writer.execute(f"PRAGMA busy_timeout = {int(LOCK_TIMEOUT * 1000)}")
         return not busy
 
     def _insert_events(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **_: Any) -> NoReturn:

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import sqlite3
 import urllib.request
+from contextlib import closing
 
 import pytest
 
@@ -53,6 +55,25 @@ def test_keys_of_the_operator_s_own_are_asked_for_and_told_of_until_they_are_des
     assert "no key of epoch 2" in refused.err
     monkeypatch.setenv("STUDIO_KEYS", f"1:{(folder / 'ed25519.seed').read_text().strip()},2:{'5' * 64}")
     assert week("keys", "rewrap").code != 0, "another key for epoch 1 opens nothing"
+
+
+def test_a_damaged_data_key_is_named_and_the_old_epoch_key_kept_until_it_is_given_up(week, data, folder):
+    with closing(sqlite3.connect(data / "studio" / "ledger.db")) as connection, connection:
+        changed = "UPDATE data_keys SET wrapped = zeroblob(60) WHERE stream = 'reservation:R-2102'"
+        assert connection.execute(changed).rowcount == 1
+    told = week("keys", "rewrap")
+    assert told.code == 3
+    assert "the data key of M-1002 in reservation:R-2102, epoch 1 is damaged" in told.err
+    assert "keys rewrap --give-up-damaged" in told.err
+    receipt = week("erase", "M-1001", "--reason", "requested", "--yes", "--json")
+    assert (receipt.code, receipt.json["effective"]) == (3, False)
+    assert receipt.json["damaged"] == [{"epoch": 1, "member": "M-1002", "stream": "reservation:R-2102"}]
+    assert (folder / EPOCH_1).exists()
+    done = week("keys", "rewrap", "--give-up-damaged", "--json")
+    assert (done.code, done.json["effective"], done.json["lost"]) == (0, True, {"1": 1})
+    assert not (folder / EPOCH_1).exists()
+    again = week("erase", "M-1001", "--reason", "requested", "--yes", "--json")
+    assert (again.code, again.json["effective"]) == (0, True)
 
 
 def test_a_turn_waits_for_the_operator_to_destroy_what_is_theirs(week, folder, monkeypatch):

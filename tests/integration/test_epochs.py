@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ledger import epochs, privacy
 from ledger.audit import audit
 from ledger.epoch_keys import EpochKeys
+from ledger.erasure import Target, erase
 from ledger.errors import StoreError
 from ledger.private_files import destroy
 from tests.integration.children import append_for_ever, start
-from tests.support.events import ORIGIN, estimate_changed, requested
+from tests.support.events import ORIGIN, Place, estimate_changed, requested
 from tests.support.whole import check_whole
 
 STEPS = ("make", "turned", "rewrap", "destroy", "overwritten", "scrub")
@@ -195,3 +196,114 @@ def test_a_key_whose_epoch_key_was_lost_is_told_of_and_left_as_it_is(place):
         assert settled.lost == {1: 3}
         assert settled.rewrapped == 0
         assert log.disclose(list(log.scan()))[1:] == [{}] * 3
+
+
+def damage(log, *, stream=None):
+    """Flip a bit of the wrapped data keys, or of the one of a stream."""
+    with log.store.writing() as writes:
+        hit = [key for key in writes.keys_before(2**40) if stream in (None, key.stream)]
+        writes.rewrap([key._replace(wrapped=key.wrapped[:-1] + bytes([key.wrapped[-1] ^ 1])) for key in hit])
+
+
+def test_a_damaged_data_key_is_told_of_and_stops_no_other(place):
+    with place.create() as log:
+        fill(log, 5)
+    with place.open() as log:
+        damage(log, stream="reservation:R-3")
+        log.epochs.turn()
+        for rewrapped in (4, 0):  # once more, with nothing left but the damaged
+            settled = log.epochs.settle()
+            assert (settled.rewrapped, settled.destroyed, settled.effective) == (rewrapped, [], False)
+            assert [(one.epoch, one.member, one.stream) for one in settled.damaged] == [(1, "M-3", "reservation:R-3")]
+            assert settled.lost == {}
+        assert log.epochs.standing().wrapped == {1: 1, 2: 4}
+        assert log.epochs.standing().present == [1, 2]
+        settled = log.epochs.settle(give_up_damaged=True)
+        assert (settled.destroyed, settled.effective, settled.lost, settled.damaged) == ([1], True, {1: 1}, [])
+        others = [row for row in log.scan() if row.content().event.stream != "reservation:R-3"][1:]
+        assert all(log.disclose(others))
+
+
+def test_an_erasure_is_recorded_beside_a_damaged_data_key_and_says_why_it_is_not_effective(place):
+    with place.create() as log:
+        fill(log, 5)
+    with place.open() as log:
+        damage(log, stream="reservation:R-3")
+        receipt = erase(log, Target(member="M-1"), "requested")
+        assert not receipt.effective
+        assert [str(one) for one in receipt.damaged] == ["the data key of M-3 in reservation:R-3, epoch 1"]
+        log.epochs.settle(give_up_damaged=True)
+        assert erase(log, Target(member="M-1"), "requested").effective
+
+
+def test_where_too_many_data_keys_are_damaged_the_epoch_key_is_suspected_and_kept(place, monkeypatch):
+    monkeypatch.setattr(epochs, "MAX_DAMAGED", 3)
+    with place.create() as log:
+        fill(log, 5)
+    with place.open() as log:
+        damage(log)
+        log.epochs.turn()
+        with pytest.raises(StoreError, match="more than 3 data keys don't open"):
+            log.epochs.settle(give_up_damaged=True)
+        assert log.epochs.standing().present == [1, 2]
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    monkeypatch.setattr(epochs, "SCRUBS", 2)
+    monkeypatch.setattr(epochs, "SCRUB_PAUSE", 0.01)
+    monkeypatch.setattr(epochs, "SCRUB_AGAIN_SECONDS", 0.05)
+
+
+def held_by_a_reader(log):
+    """Erase while a view of before is open; the receipt, and what is left in the log of writes."""
+    with log.store.reading() as reads:
+        assert reads.head().size
+        receipt = erase(log, Target(member="M-1"), "requested")
+        left = log.store.path.with_name("ledger.db-wal").stat().st_size
+        assert not log.epochs.standing().settled
+        assert log.epochs.standing().present == [2]
+    return receipt, left
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_reader_that_keeps_bytes_in_the_files_is_told_of_and_they_go_when_it_is_done(tmp_path):
+    with Place(tmp_path).create() as log:
+        fill(log, 5)
+        receipt, left = held_by_a_reader(log)
+        assert (receipt.effective, receipt.unscrubbed, left > 0) == (True, True, True)
+        until = time.monotonic() + 30
+        while not log.epochs.standing().scrubbed:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        assert log.store.path.with_name("ledger.db-wal").stat().st_size == 0
+        assert not erase(log, Target(member="M-1"), "requested").unscrubbed
+
+
+def test_appends_wait_a_moment_only_for_a_scrub_that_a_reader_holds_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(epochs, "SCRUBS", 1)
+    with Place(tmp_path).create() as log:
+        fill(log, 5)
+        started = time.monotonic()
+        held_by_a_reader(log)
+        assert time.monotonic() - started < 10, "the lock's own timeout is 30 s"
+
+
+def die_before_the_scrub(pipe, place):
+    log = place.open()
+    type(log.store).scrub = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+    pipe.send("ready")
+    erase(log, Target(member="M-1"), "requested")
+
+
+def test_a_scrub_that_a_kill_left_undone_is_known_to_whoever_comes_next(place):
+    with place.create() as log:
+        fill(log, 5)
+    process, pipe = start(die_before_the_scrub, place)
+    process.join(60)
+    pipe.close()
+    assert process.exitcode == -signal.SIGKILL
+    with place.open() as log:
+        assert (log.epochs.standing().present, log.epochs.standing().scrubbed) == ([2], False)
+    with place.open() as log:
+        assert log.epochs.standing().settled, "the one before scrubbed as it closed"

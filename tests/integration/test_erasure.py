@@ -26,7 +26,7 @@ from projections import attest as attesting
 from projections.runner import Runner
 from projections.store.opening import open_projections
 from tests.integration.children import start
-from tests.support.events import ORIGIN, cloud, estimate_changed, requested
+from tests.support.events import ORIGIN, Place, account_changed, cloud, estimate_changed, requested
 from tests.support.traces import spellings, traces
 from tests.support.whole import check_file
 
@@ -423,3 +423,17 @@ def test_nothing_of_an_erased_name_is_left_in_any_file_nor_the_bytes_it_was_seal
         assert traces(place.data, NAME) == []
         for path in (path for path in place.data.rglob("*") if path.is_file()):
             assert not [one for one in (*sealed, *wrapped) if one[12:60] in path.read_bytes()], path
+
+
+def test_an_event_that_borrows_the_correlation_of_an_erasure_is_no_account_that_went_along(tmp_path):
+    with Place(tmp_path).create() as log:
+        merged = account_changed("merged", "M-2", "M-1")
+        log.append([registered("M-1"), registered("M-2"), *merged])
+        receipt = erase(log, M1, "requested")
+        assert [account.member for account in receipt.accounts] == ["M-2"]
+        (own,) = [row for row in log.scan() if row.position == receipt.position]
+        correlation = own.content().event.correlation
+        log.append([requested("R-3", "M-3", correlationid=correlation)])
+        again = erase(log, M1, "requested")
+        assert again.position == receipt.position
+        assert again.accounts == receipt.accounts

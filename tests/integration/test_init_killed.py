@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ledger.keys import Keys
 from ledger.log import Log
 from ledger.store.opening import StoreURL
 from tests.support.events import ORIGIN, requested
+from tests.support.postgres import Server
 
 BEFORE, AFTER = "before", "after"
 STEPS: dict[str, tuple[Any, str, str]] = {
@@ -120,3 +122,24 @@ def test_a_schema_of_which_a_ledger_came_is_not_taken_away_whatever_claims_it(tm
         Log.create(tmp_path / "two", "studio", ORIGIN, store=store)
     with Log.open(tmp_path, "studio", store=store) as log:
         assert audit(log.store, log.verifier_keys).ok
+
+
+@pytest.mark.parametrize("elsewhere", ["on this machine", "in another database"])
+def test_an_init_that_was_killed_with_one_store_is_not_repeated_with_another(
+    tmp_path: Path, database: str, postgres: Server, elsewhere: str
+) -> None:
+    left = left_by_a_kill(tmp_path, database)
+    with ExitStack() as stack:
+        other = StoreURL(stack.enter_context(postgres.database())) if elsewhere == "in another database" else None
+        with pytest.raises(Conflict, match="an init of studio was interrupted that made its store in") as refused:
+            Log.create(tmp_path, "studio", ORIGIN, store=other)
+        assert str(StoreURL(database)) in str(refused.value)
+        assert str(left) in (refused.value.advice or "")
+    with Log.create(tmp_path, "studio", ORIGIN, store=StoreURL(database)).log as log:
+        assert log.append([requested()])[0].position == 1
+
+
+def test_an_init_that_was_killed_on_this_machine_can_be_repeated_with_a_database(tmp_path: Path, database: str) -> None:
+    killed_at(Log, "close", AFTER, lambda: Log.create(tmp_path, "studio", ORIGIN))
+    with Log.create(tmp_path, "studio", ORIGIN, store=StoreURL(database)).log as log:
+        assert log.append([requested()])[0].position == 1

@@ -22,6 +22,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
+from tests.support.watching import watched
+
 VARIABLE = "CONTINUITY_TEST_DATABASE_URL"
 _numbers = itertools.count(1)
 
@@ -92,8 +94,18 @@ class OwnServer(Server):
         self._server.ensure_postgres_running()
 
     def _control(self, *arguments: str) -> None:
-        command = [str(self._server.bin_path / "pg_ctl"), "-w", "-D", str(self.folder), *arguments]
-        subprocess.run(command, user=self._server.system_user, check=True, capture_output=True, cwd=self.folder)
+        command = self.control(*arguments)
+        subprocess.run(command, user=self.user, check=True, capture_output=True, cwd=self.folder)
+
+    def control(self, *arguments: str) -> list[str]:
+        """The command that controls it, for its user."""
+        return [str(self._server.bin_path / "pg_ctl"), "-w", "-D", str(self.folder), *arguments]
+
+    @property
+    def user(self) -> str | None:
+        """Who it runs as, if not as who runs this."""
+        user: str | None = self._server.system_user
+        return user
 
     def close(self) -> None:
         """Stop it for good and remove its files."""
@@ -105,10 +117,11 @@ class OwnServer(Server):
 def own_server(folder: Path | None = None) -> Iterator[OwnServer]:
     """A server that is nobody else's, in a folder that goes away with it."""
     server = OwnServer(folder or Path(tempfile.mkdtemp(prefix="continuity-postgres-")))
-    try:
-        yield server
-    finally:
-        server.close()
+    with watched(server.folder, server.control("stop", "-m", "immediate"), server.user):
+        try:
+            yield server
+        finally:
+            server.close()
 
 
 @contextmanager

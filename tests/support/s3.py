@@ -21,6 +21,8 @@ from typing import NamedTuple
 import urllib3
 from minio import Minio
 
+from tests.support.watching import watched
+
 TOOL = Path(__file__).resolve().parents[3] / "shared" / "tools" / "s3-server"
 START_SECONDS = 60
 _numbers = itertools.count(1)
@@ -80,15 +82,16 @@ def _real_server() -> Iterator[S3Server | None]:
             command = [str(TOOL), action, *place]
             return subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=170)
 
-        if run("start").returncode:
-            yield None
-            return
-        try:
-            lines = [line.removeprefix("export ").split("=", 1) for line in run("env").stdout.splitlines()]
-            told = dict(lines)
-            yield S3Server(told["S3_ENDPOINT"], told["S3_ACCESS_KEY"], told["S3_SECRET_KEY"], heeds_keys=True)
-        finally:
-            run("stop")
+        with watched(Path(folder), [str(TOOL), "stop", *place]):
+            if run("start").returncode:
+                yield None
+                return
+            try:
+                lines = [line.removeprefix("export ").split("=", 1) for line in run("env").stdout.splitlines()]
+                told = dict(lines)
+                yield S3Server(told["S3_ENDPOINT"], told["S3_ACCESS_KEY"], told["S3_SECRET_KEY"], heeds_keys=True)
+            finally:
+                run("stop")
 
 
 @contextmanager
@@ -109,7 +112,8 @@ def _moto() -> Iterator[S3Server]:
                 assert process.poll() is None, "moto's server ended"
                 assert time.monotonic() < until, "moto's server does not start"
                 time.sleep(0.05)
-        yield S3Server(f"http://127.0.0.1:{port}", "moto", "moto-secret", heeds_keys=False)
+        with watched(None, ["kill", str(process.pid)]):
+            yield S3Server(f"http://127.0.0.1:{port}", "moto", "moto-secret", heeds_keys=False)
     finally:
         process.terminate()
         process.wait(timeout=30)

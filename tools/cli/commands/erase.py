@@ -9,6 +9,7 @@ from ledger import erasure
 from ledger.erasure import ErasureReceipt, Plan, Target
 from ledger.errors import Held
 from tools.cli import output
+from tools.cli.commands.keys import tell_open
 from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
 from tools.cli.values import REASON_CODE
@@ -112,3 +113,4 @@ def _show_receipt(settings: Settings, receipt: ErasureReceipt) -> None:
         output.write_line(f"with it {account.member}, at position {account.position}, leaf hash {account.leaf_hash}")
     for epoch in receipt.awaited:
         output.say(f"the key of epoch {epoch} is yours to destroy, where you keep it; then repeat this")
+    tell_open(receipt.damaged, scrubbed=not receipt.unscrubbed)

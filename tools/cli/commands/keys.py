@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from ledger.epochs import Settled, Standing
+from ledger.epochs import Damaged, Settled, Standing
 from ledger.key_chain import format_chain
 from tools import public_keys
 from tools.cli import output
@@ -43,6 +43,7 @@ def list_(settings: Settings) -> None:
                 "verifier_keys": verifier_keys,
                 "epoch": standing.epoch,
                 "settled": standing.settled,
+                "scrubbed": standing.scrubbed,
                 "epochs": [
                     {"epoch": epoch, "data_keys": standing.wrapped.get(epoch, 0), "present": epoch in standing.present}
                     for epoch in _epochs(standing)
@@ -61,25 +62,29 @@ def list_(settings: Settings) -> None:
         if epoch not in standing.present:
             marks.append("its key is not there")
         output.write_line(f"epoch {epoch}: {count:,} data keys; {', '.join(marks)}")
+    if not standing.scrubbed:
+        output.write_line("the store's files may hold bytes of what was deleted: continuity keys rewrap")
 
 
 def _epochs(standing: Standing) -> list[int]:
     return sorted({*standing.wrapped, *standing.present, standing.epoch})
 
 
-@verb("rewrap", "continuity keys rewrap", "continuity keys rewrap --json")
+@verb("rewrap", "continuity keys rewrap", "continuity keys rewrap --json", "continuity keys rewrap --give-up-damaged")
+@click.option("--give-up-damaged", is_flag=True, help="Destroy old epoch keys though damaged data keys need them.")
 @pass_settings
-def rewrap(settings: Settings) -> None:
+def rewrap(settings: Settings, give_up_damaged: bool) -> None:
     """Turn the epoch: wrap all data keys under a new epoch key, and destroy the old one.
 
     The ledger can be served and appended to meanwhile. Where a turn was interrupted, that one is finished instead. Keys
     that come from the environment or a command are the operator's to make and to destroy: exit code 3 tells of those
-    that are still there.
+    that are still there. It tells too of damaged data keys, for whose sake the old epoch key is kept, in case they can
+    be mended from a backup of the database: if not, give them up.
     """
     with settings.opened() as log, output.progress("re-wrapped", json=settings.json) as tick:
         if log.epochs.standing().settled:
             log.epochs.turn()
-        settled = log.epochs.settle(tick)
+        settled = log.epochs.settle(tick, give_up_damaged=give_up_damaged)
     if not settled.effective:
         settings.outcome = ExitCode.INCOMPLETE
     if settings.json:
@@ -97,6 +102,8 @@ def settled_json(settled: Settled) -> dict[str, object]:
         "destroyed": settled.destroyed,
         "awaited": settled.awaited,
         "lost": {str(epoch): count for epoch, count in settled.lost.items()},
+        "damaged": settled.damaged,
+        "scrubbed": settled.scrubbed,
         "effective": settled.effective,
     }
 
@@ -109,6 +116,17 @@ def tell_settled(settled: Settled) -> None:
         output.say(f"the key of epoch {epoch} is yours to destroy, where you keep it; then repeat this")
     for epoch, count in settled.lost.items():
         output.say(f"{count:,} data keys are wrapped under epoch {epoch}, whose key is not there: they stay so")
+    tell_open(settled.damaged, scrubbed=settled.scrubbed)
+
+
+def tell_open(damaged: list[Damaged], *, scrubbed: bool) -> None:
+    """Tell people what keeps an older key from being destroyed, and whether bytes may be left."""
+    for one in damaged:
+        output.say(f"{one} is damaged, so that epoch's key is kept")
+    if damaged:
+        output.say("mend them from a backup of the database, or: continuity keys rewrap --give-up-damaged")
+    if not scrubbed:
+        output.say("a reader keeps bytes of what was deleted in the store's files; they go when it is done")
 
 
 @verb(
