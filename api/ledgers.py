@@ -116,7 +116,7 @@ class Ledgers:
             if log.epochs.scrub_due or log.epochs.unsettled():
                 settled = log.epochs.settle()
                 if settled.damaged:
-                    told = f"{settled.damaged[0]} does not open, with {len(settled.damaged) - 1} others"
+                    told = f"damaged data keys: {len(settled.damaged):,}, the first {settled.damaged[0]}"
                     self._alarm(name, f"its epoch can't be settled: {told}; see: continuity keys rewrap")
         except LedgerError as error:
             if not self._closed:

@@ -38,6 +38,24 @@ def test_a_turn_of_the_epoch_that_was_interrupted_is_finished_when_a_server_open
     assert not (tmp_path / "studio" / "keys" / "epoch-000001.key").exists()
 
 
+def test_a_damaged_data_key_that_keeps_a_turn_from_its_end_raises_an_alarm(tmp_path):
+    with new_log(tmp_path) as log:
+        log.append([requested()])
+        with log.store.writing() as writes:
+            writes.rewrap([key._replace(wrapped=bytes(60)) for key in writes.keys_before(2)])
+        log.epochs.turn()
+    (alarm,) = open_and_wait(tmp_path, lambda log, alarms: alarms)
+    assert "damaged data keys: 1, the first the data key of M-1 in reservation:R-1, epoch 1" in alarm
+    assert "continuity keys rewrap" in alarm
+
+
+def test_a_scrub_that_was_left_undone_is_done_when_a_server_opens_the_ledger(tmp_path):
+    with new_log(tmp_path) as log:
+        log.append([requested()])
+    (tmp_path / "studio" / "keys" / "scrub-due").touch(0o600)
+    assert open_and_wait(tmp_path, lambda log, alarms: log.epochs.standing().scrubbed) == []
+
+
 def test_a_turn_that_can_t_be_finished_raises_an_alarm_and_the_ledger_is_open_all_the_same(tmp_path):
     with new_log(tmp_path) as log:
         log.append([requested()])

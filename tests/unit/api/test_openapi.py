@@ -8,6 +8,8 @@ import pytest
 from api import openapi
 from api.app import ROUTES
 from ledger import catalog
+from ledger.epochs import Damaged
+from ledger.erasure import ErasedAccount, ErasureReceipt
 from tests.support.events import requested
 from tests.support.http import Service
 
@@ -35,6 +37,14 @@ def test_every_reference_leads_somewhere(document):
 def test_every_event_type_has_its_schema(document):
     named = {one["$ref"].rpartition("/")[2] for one in document["components"]["schemas"]["Event"]["oneOf"]}
     assert named == set(catalog.names())
+
+
+def test_the_receipt_of_an_erasure_is_described_whole(document):
+    """Some of its fields are there only now and then, and the document allows no others."""
+    described = document["components"]["schemas"]["Erasure"]["properties"]
+    assert described.keys() == set(ErasureReceipt.__struct_fields__) - {"record"}
+    for name, part in (("accounts", ErasedAccount), ("damaged", Damaged)):
+        assert described[name]["items"]["properties"].keys() == set(part.__struct_fields__)
 
 
 def test_path_parameters_are_those_of_the_path_and_operations_have_names(document):
