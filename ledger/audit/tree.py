@@ -14,7 +14,7 @@ from ledger.audit.source import DAMAGE, End, Reader
 from ledger.checkpoint import Checkpoint
 from ledger.errors import SignatureError
 from ledger.key_history import KeyHistory
-from ledger.merkle import HASH_SIZE
+from ledger.merkle import HASH_SIZE, root_of
 from ledger.store.protocol import Head
 from ledger.tiles import TILE_BITS, TILE_WIDTH, Edge, tile_path
 
@@ -55,7 +55,10 @@ class Tree:
 
     def extend(self, leaves: Sequence[bytes]) -> None:
         """Add checked leaves, and check each tile above level 0 that is full with them."""
-        self._edge.extend(leaves)
+        if len(leaves) == TILE_WIDTH and not self.size % TILE_WIDTH:
+            self._edge.extend_tiles([root_of(leaves)])  # as most come: a whole tile, whose content nobody asks for
+        else:
+            self._edge.extend(leaves)
         self._check_full()
 
     def extend_tiles(self, roots: Sequence[bytes]) -> None:

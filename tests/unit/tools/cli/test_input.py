@@ -40,9 +40,13 @@ def test_an_interrupt_ends_a_read_whose_system_call_it_does_not_interrupt(pipe: 
     late.start()
     try:
         with interruptible(pipe.reads) as source:
-            signal_elsewhere(signal.SIGINT)
-            with pytest.raises(KeyboardInterrupt):
+
+            def interrupted() -> None:
+                signal_elsewhere(signal.SIGINT)  # however slow we are, it can't come before it is expected
                 source.read(4)
+
+            with pytest.raises(KeyboardInterrupt):
+                interrupted()
         assert late.is_alive(), "the read ended only when something came"
     finally:
         late.cancel()
