@@ -32,7 +32,7 @@ from ledger.event import Credential, Prepared, prepare
 WORTH = 200
 """Events of a request from which on it is sent to another process: below, sending it takes longer than it saves."""
 START_AFTER = 10_000
-"""Events of such requests after which the process is started, which costs a quarter of a second of a processor."""
+"""Events of such requests after which the process is started, which costs a fifth of a second of a processor."""
 MOST = 16_000
 """Events that it may have before it, at most: a request beyond them is prepared here."""
 FIRST_PIECE, LAST_PIECE = 128, 512
