@@ -215,6 +215,11 @@ Handler = Callable[["Work", Event, Seal], None]
 
 H = TypeVar("H", bound=Handler)
 
+BatchHandler = Callable[["Work", Sequence[Folded]], None]
+"""Folds entries that follow each other, as a handler that is given each of them would."""
+
+B = TypeVar("B", bound=BatchHandler)
+
 
 class Projection:
     """One read model. ``version`` rises with each change of what its handlers answer; rows of another are made anew."""
@@ -224,6 +229,7 @@ class Projection:
         self.version = version
         self.tables = tables
         self.handlers: dict[str, Handler] = {}
+        self.batch_handler: BatchHandler | None = None
 
     def __repr__(self) -> str:
         return f"Projection({self.name!r}, version={self.version})"
@@ -238,6 +244,21 @@ class Projection:
             return handler
 
         return register
+
+    def on_all(self, handler: B) -> B:
+        """Register the handler of all event types, which is given a batch at once: for what counts and looks at little.
+
+        Raises ``ValueError`` when there are handlers already.
+        """
+
+        def each(work: Work, event: Event, seal: Seal) -> None:
+            handler(work, [Folded(event, seal)])
+
+        if self.handlers:
+            raise ValueError(f"{self.name} has handlers already")
+        self.on(*catalog.names())(each)
+        self.batch_handler = handler
+        return handler
 
     def fingerprint(self) -> str:
         """All that must be as it was for stored rows to stay good: version, columns, and the versions of the types."""

@@ -43,7 +43,7 @@ class _Cache:
 
     def __init__(self, *, complete: bool) -> None:
         self.rows: dict[Key, Any] = {}
-        self.dirty: set[Key] = set()
+        self.dirty: dict[Key, None] = {}  # in the order in which they changed first: near each other in memory, too
         self.added: list[Row] = []
         self.absent: set[Key] = set()  # keys of ``rows`` that are surely not stored
         self.complete = complete
@@ -78,7 +78,7 @@ class Work:
             row = self._fetch(table, key)
             cache = self._caches[table]
         if row is not None:
-            cache.dirty.add(key)
+            cache.dirty[key] = None
         return row
 
     def put(self, table: Table[R], row: R) -> R:
@@ -88,7 +88,10 @@ class Work:
 
     def add(self, table: Table[R], row: R) -> None:
         """Add a row whose key no other row has or had, and which no handler asks for again."""
-        self._cache(table).added.append(row)
+        try:
+            self._caches[table].added.append(row)
+        except KeyError:
+            self._cache(table).added.append(row)
 
     def remove(self, table: Table[Any], key: Key) -> None:
         """Remove the row with this key, if there is one."""
@@ -150,7 +153,7 @@ class Work:
         if cache.complete and key not in cache.rows:
             cache.absent.add(key)
         cache.rows[key] = row
-        cache.dirty.add(key)
+        cache.dirty[key] = None
 
     def _fetch(self, table: Table[Any], key: Key) -> Any:
         """The row of a key that is not in the cache, which then holds it."""

@@ -155,8 +155,10 @@ def _moved(work: Work, event: Event, seal: Seal) -> Reservation:
         before = (row.status, row.stage, row.load)
         after = _after(event.type, *before, event.data.get("to"))
         touch(row, event, seal)
+    private = None
     if event.private:
-        row.private = committed(row.private, event, seal)
+        private = committed(None, event, seal)
+        row.private = private if row.private is None else committed(row.private, event, seal)
     if after != before:
         status, stage, load = after
         row.status, row.stage, row.load = status, stage, load
@@ -180,7 +182,7 @@ def _moved(work: Work, event: Event, seal: Seal) -> Reservation:
             actor.role,
             reason,
             event.forced or None,
-            committed(None, event, seal) if event.private else None,
+            private,
         )
         work.add(STAGE_HISTORY, transition)
     return row

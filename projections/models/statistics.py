@@ -1,9 +1,9 @@
 """The read model ``statistics``: how much of what happened, and when.
 
 Owns the counts of events by type, by day, by weekday and hour, and of streams by the month they began in. Days and
-hours are those of the events' own times, in UTC, so that an imported history shows when it happened. Counters are rows
-changed many times a batch and written once. What is counted of one thing's state (storage by kind of media,
-completeness of records) stands with its own read model.
+hours are those of the events' own times, in UTC, so that an imported history shows when it happened. A batch is counted
+first and its sums added to the rows, so that an entry costs little. What is counted of one
+thing's state (storage by kind of media, completeness of records) stands with its own read model.
 
 Invariant: the events of all types, of all days and of all hours add up to the same number: that of the entries.
 """
@@ -11,13 +11,14 @@ Invariant: the events of all types, of all days and of all hours add up to the s
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from msgspec import Meta
 
-from ledger import catalog
 from ledger.entry import Seal
-from projections.projection import Event, Projection, Row, Table
+from projections.projection import Event, Folded, Projection, Row, Table
 from projections.work import Work
 
 
@@ -74,46 +75,57 @@ RECORDED: Final = Table("statistics_recorded", Recorded, "How the ledger grew, d
 PROJECTION: Final = Projection("statistics", version=1, tables=(TYPES, DAYS, HOURS, GROWTH, RECORDED))
 
 
-@PROJECTION.on(*catalog.names())
-def _counted(work: Work, event: Event, seal: Seal) -> None:
-    position = seal.position
-    of_type = work.change(TYPES, event.type)
-    if of_type is None:
-        of_type = work.put(TYPES, OfType(event.type, 0, 0, position, position))
-    of_type.events += 1
-    of_type.last_position = position
-    if event.forced:
-        of_type.forced += 1
-
-    time = event.time
-    day = time[:10]
-    of_day = work.change(DAYS, day)
-    if of_day is None:
-        of_day = work.put(DAYS, OfDay(day, dt.date.fromisoformat(day).isoweekday(), 0))
-    of_day.events += 1
-
-    hour = (of_day.weekday, int(time[11:13]))
-    of_hour = work.change(HOURS, hour)
-    if of_hour is None:
-        of_hour = work.put(HOURS, OfHour(*hour, 0))
-    of_hour.events += 1
-
-    if seal.version == 1 or seal.member_version == 1 or work.get(RECORDED, seal.recorded[:10]) is None:
-        _grown(work, event, seal)
+@PROJECTION.on_all
+def _counted(work: Work, batch: Sequence[Folded]) -> None:
+    """Count a batch: each row that it changes is looked up once."""
+    events = [one.event for one in batch]
+    seals = [one.seal for one in batch]
+    positions = [seal.position for seal in seals]
+    _by_type(work, events, positions)
+    _by_time(work, [event.time for event in events])
+    _recorded(work, seals, positions)
+    _grown(work, [one for one in batch if one.seal.version == 1])
 
 
-def _grown(work: Work, event: Event, seal: Seal) -> None:
-    """Count what is recorded for the first time."""
-    day = seal.recorded[:10]
-    recorded = work.change(RECORDED, day)
-    if recorded is None:
-        recorded = work.put(RECORDED, Recorded(day, seal.position, 0, 0))
-    if seal.member_version == 1:
-        recorded.members += 1
-    if seal.version == 1:
-        recorded.streams += 1
-        key = (event.stream.partition(":")[0], event.time[:7])
-        begun = work.change(GROWTH, key)
-        if begun is None:
-            begun = work.put(GROWTH, Growth(*key, 0))
-        begun.streams += 1
+def _by_type(work: Work, events: Sequence[Event], positions: Sequence[int]) -> None:
+    types = [event.type for event in events]
+    forced = Counter([event.type for event in events if event.forced])
+    firsts, lasts = _firsts(types, positions), dict(zip(types, positions, strict=True))
+    for name, count in Counter(types).items():
+        row = work.change(TYPES, name) or work.put(TYPES, OfType(name, 0, 0, firsts[name], 0))
+        row.events += count
+        row.forced += forced[name]
+        row.last_position = lasts[name]
+
+
+def _by_time(work: Work, times: Sequence[str]) -> None:
+    for time, count in Counter([time[:13] for time in times]).items():
+        day, hour = time[:10], int(time[11:])
+        of_day = work.change(DAYS, day)
+        if of_day is None:
+            of_day = work.put(DAYS, OfDay(day, dt.date.fromisoformat(day).isoweekday(), 0))
+        of_day.events += count
+        of_hour = work.change(HOURS, (of_day.weekday, hour)) or work.put(HOURS, OfHour(of_day.weekday, hour, 0))
+        of_hour.events += count
+
+
+def _recorded(work: Work, seals: Sequence[Seal], positions: Sequence[int]) -> None:
+    days = [seal.recorded[:10] for seal in seals]
+    streams = Counter([day for day, seal in zip(days, seals, strict=True) if seal.version == 1])
+    members = Counter([day for day, seal in zip(days, seals, strict=True) if seal.member_version == 1])
+    for day, first in _firsts(days, positions).items():
+        row = work.change(RECORDED, day) or work.put(RECORDED, Recorded(day, first, 0, 0))
+        row.streams += streams[day]
+        row.members += members[day]
+
+
+def _grown(work: Work, begun: Sequence[Folded]) -> None:
+    keys = [(one.event.stream.partition(":")[0], one.event.time[:7]) for one in begun]
+    for key, count in Counter(keys).items():
+        row = work.change(GROWTH, key) or work.put(GROWTH, Growth(*key, 0))
+        row.streams += count
+
+
+def _firsts(names: Sequence[str], positions: Sequence[int]) -> dict[str, int]:
+    """The first position of each name."""
+    return dict(zip(reversed(names), reversed(positions), strict=True))

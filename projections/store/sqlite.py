@@ -268,7 +268,8 @@ def _by_columns(table: Table[Any], rows: Iterable[Values]) -> Iterator[tuple[lis
         if len(group) < _FEW:
             few += group
         else:
-            yield list(compress(names, has)), sorted((tuple(compress(row, has)) for row in group), key=itemgetter(0))
+            chosen = itemgetter(*compress(range(len(names)), has))
+            yield list(compress(names, has)), sorted(map(chosen, group), key=itemgetter(0))
     if few:
         yield names, sorted(few, key=itemgetter(0))
 

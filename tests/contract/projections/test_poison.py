@@ -5,6 +5,7 @@ import pytest
 from ledger.errors import StoreError
 from ledger.event import SYSTEM
 from projections import poison
+from projections.projection import Projection
 from projections.runner import Runner
 from projections.store.protocol import Fault, Unready
 from tests.contract.projections.histories import catalogue, naive, quiet
@@ -40,6 +41,34 @@ def test_a_poison_event_stops_its_projection_just_before_it_and_no_other(places,
         "seen": [(f"reservation:R-{at}", 1, "reservation.requested", None) for at in sorted(range(22), key=str)],
         "steps": [(position, "reservation.requested") for position in range(1, 23)],
     }
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1_000])
+def test_one_that_is_given_batches_stops_just_before_the_event_it_fails_at_and_goes_on_when_that_is_skipped(
+    places, log, batch
+):
+    log.append([requested(f"R-{number}") for number in range(40)])
+    model = Projection("steps", version=1, tables=(STEPS,))
+
+    @model.on_all
+    def fold(work, batch):
+        for one in batch:
+            work.put(STEPS, STEPS.make((one.seal.position, one.event.type)))
+        if any(one.seal.position == 23 for one in batch):
+            raise ValueError("unheard of")
+
+    runner = Runner(log, places.open("store"), projections=[model, quiet()], batch=batch)
+    runner.catch_up()
+    with runner.store.reading() as reads:
+        (stopped,) = [one for one in reads.generations() if one.projection == "steps"]
+        assert (stopped.position, stopped.fault) == (22, Fault(23, "ValueError: unheard of"))
+        assert [position for position, _ in all_rows(reads, STEPS, 1)] == list(range(23))
+    skip(log, 23, name="steps")
+    runner.retry(["steps"])
+    runner.catch_up()
+    with runner.store.reading() as reads:
+        kept = [position for position, _ in all_rows(reads, STEPS)]
+    assert kept == [position for position in range(42) if position != 23]
 
 
 def test_a_live_projection_that_stops_stays_readable_and_the_log_goes_on(places, log):

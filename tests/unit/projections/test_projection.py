@@ -3,6 +3,7 @@ from typing import Annotated
 import pytest
 from msgspec import Meta
 
+from ledger import catalog
 from ledger.errors import InvalidEvent
 from projections.models import READ_MODELS
 from projections.projection import Commitments, Json, Projection, Row, Table, types_of
@@ -85,3 +86,16 @@ def test_names_of_read_models_and_their_tables_are_told_apart():
     assert all("__" not in name and len(name) <= 40 for name in tables)
     for model in READ_MODELS:  # a table that has a projection's name belongs to it: either name means the same
         assert model.name not in tables or model.name in {table.name for table in model.tables}
+
+
+def test_a_handler_of_batches_is_the_only_one_and_is_also_given_events_one_by_one():
+    model = Projection("things", version=1, tables=(Table("things", Thing, "things"),))
+    seen = []
+    model.on_all(lambda work, batch: seen.append([(one.event, one.seal) for one in batch]))
+    assert model.handlers.keys() == set(catalog.names())
+    model.handlers["reservation.requested"]("work", "event", "seal")
+    assert seen == [[("event", "seal")]]
+    with pytest.raises(ValueError, match="has a handler of"):
+        model.on("reservation.requested")(lambda work, event, seal: None)
+    with pytest.raises(ValueError, match="has handlers already"):
+        model.on_all(lambda work, batch: None)
