@@ -1,14 +1,14 @@
 """The OpenAPI 3.1 document: what this service answers, taken from the code that answers.
 
-Owns the description of routes. Event schemas come from the catalogue, parameters from ``api.queries``, receipts from
-``ledger.flush``, problems from the table in ``api.problems``; a test holds its paths against the routes. Knows no
-ledger, so that it may be read without a key.
+Owns the description of routes. Schemas come from ``api.openapi_schemas``, parameters from ``api.queries``, problems
+from the table in ``api.problems``; a test holds its paths against the routes. Knows no ledger, so that it may be read
+without a key.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import orjson
@@ -17,17 +17,15 @@ from msgspec import Struct
 from api import problems, queries
 from api.bodies import ACCEPTED
 from api.negotiation import CLOUDEVENT, CLOUDEVENT_BATCH, JSON, NDJSON, OCTETS, TEXT
-from ledger import catalog, errors
-from ledger.flush import Receipt
+from api.openapi_schemas import Schema, object_of, ref, schemas
+from ledger import errors
 from ledger.tiles import InvalidPath
 from projections.models import TABLES
 from projections.store.protocol import Unready
 from tools.vaults.protocol import VaultError
 
 API_VERSION = "1"
-Schema = dict[str, Any]
 _LEDGER = "/v1/ledgers/{ledger}"
-_HASH: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _ALWAYS: tuple[type[Exception], ...] = (
     problems.BadParameter, problems.Unauthenticated, errors.Denied, errors.StoreError, errors.StoreFull,
     errors.StoreLocked, errors.StoreUnreachable, errors.KeyFileError,
@@ -69,7 +67,7 @@ def document() -> Schema:
         },
         "paths": paths,
         "components": {
-            "schemas": _schemas(),
+            "schemas": schemas(),
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "an API key of the ledger in the path"}
             },
@@ -78,14 +76,14 @@ def document() -> Schema:
 
 
 def _operations() -> list[_Operation]:
-    one, many = _ref("Event"), {"type": "array", "items": _ref("Event"), "minItems": 1}
+    one, many = ref("Event"), {"type": "array", "items": ref("Event"), "minItems": 1}
     lines = {"type": "string", "description": "one event a line"}
     bodies = {CLOUDEVENT: one, CLOUDEVENT_BATCH: many, JSON: {"anyOf": [one, many]}, NDJSON: lines}
-    posted = _answer("Receipts, in the order of the events.", {JSON: _ref("Receipts")}, "Ledger-Position", "Location")
+    posted = _answer("Receipts, in the order of the events.", {JSON: ref("Receipts")}, "Ledger-Position", "Location")
     entry = _answer(
-        "The entry.", {JSON: _ref("Item"), OCTETS: {"type": "string"}, CLOUDEVENT: {"type": "object"}}, "ETag"
+        "The entry.", {JSON: ref("Item"), OCTETS: {"type": "string"}, CLOUDEVENT: {"type": "object"}}, "ETag"
     )
-    page = _answer("A page.", {JSON: _ref("Page"), CLOUDEVENT_BATCH: {"type": "array", "items": {"type": "object"}}})
+    page = _answer("A page.", {JSON: ref("Page"), CLOUDEVENT_BATCH: {"type": "array", "items": {"type": "object"}}})
     text: Schema = {TEXT: {"type": "string"}}
     return [
         _Operation(
@@ -117,36 +115,36 @@ def _operations() -> list[_Operation]:
         ),
         _Operation(
             "get", f"{_LEDGER}/consistency", "getConsistency", "A consistency proof between two sizes",
-            queries.ConsistencyQuery, {"200": _answer("Both roots and the proof.", {JSON: _ref("Consistency")})},
+            queries.ConsistencyQuery, {"200": _answer("Both roots and the proof.", {JSON: ref("Consistency")})},
             (errors.NotFound, errors.ForkError),
         ),
         _Operation(
             "get", f"{_LEDGER}/reservations/{{id}}", "getReservation", "Where a reservation stands, or stood",
-            queries.ReservationQuery, {"200": _answer("Its state.", {JSON: _ref("State")})},
+            queries.ReservationQuery, {"200": _answer("Its state.", {JSON: ref("State")})},
             (errors.NotFound, problems.NotReached),
         ),
         _Operation(
             "post", f"{_LEDGER}/members/{{member}}/erasure", "postErasure", "Erase a member's private values, for good",
-            queries.NoQuery, {"200": _answer("The receipt, with its proof.", {JSON: _ref("Erasure")})},
-            _ERASING, {"required": True, "content": {JSON: {"schema": _object(reason={"type": "string"})}}},
+            queries.NoQuery, {"200": _answer("The receipt, with its proof.", {JSON: ref("Erasure")})},
+            _ERASING, {"required": True, "content": {JSON: {"schema": object_of(reason={"type": "string"})}}},
         ),
         _Operation(
             "post", f"{_LEDGER}/publish", "postPublish", "Publish the log as it stands, now",
-            queries.NoQuery, {"200": _answer("It is published.", {JSON: _ref("Publication")})},
+            queries.NoQuery, {"200": _answer("It is published.", {JSON: ref("Publication")})},
             (errors.NotFound, errors.Conflict, errors.ForkError, errors.QuorumMissed, errors.ReadOnly, VaultError),
         ),
         _Operation(
             "get", f"{_LEDGER}/publication", "getPublication", "How its publication stands",
-            queries.NoQuery, {"200": _answer("The standing.", {JSON: _ref("Publication")})}, (errors.NotFound,),
+            queries.NoQuery, {"200": _answer("The standing.", {JSON: ref("Publication")})}, (errors.NotFound,),
         ),
         _Operation(
             "get", f"{_LEDGER}/read-models/{{table}}", "getRows", "Rows of a read model, a page at a time",
-            queries.RowsQuery, {"200": _answer("A page.", {JSON: _ref("Rows")})},
+            queries.RowsQuery, {"200": _answer("A page.", {JSON: ref("Rows")})},
             (errors.NotFound, problems.NotReached, problems.BeingReplayed, errors.Busy, Unready), more=(_COLUMNS,),
         ),
         _Operation(
             "get", f"{_LEDGER}/projections", "getProjections", "Where the projections stand", queries.ProjectionsQuery,
-            {"200": _answer("A standing for each generation.", {JSON: _ref("Projections")})},
+            {"200": _answer("A standing for each generation.", {JSON: ref("Projections")})},
             (problems.NotReached, Unready),
         ),
         _open("/healthz", "getHealth", "The process answers", "ok"),
@@ -208,7 +206,7 @@ def _fault_answers(faults: tuple[type[Exception], ...]) -> dict[str, Schema]:
     answers: dict[str, Schema] = {}
     for kind in kinds:
         told = answers.setdefault(
-            str(kind.status), {"description": "", "content": {problems.MEDIA_TYPE: {"schema": _ref("Problem")}}}
+            str(kind.status), {"description": "", "content": {problems.MEDIA_TYPE: {"schema": ref("Problem")}}}
         )
         told["description"] += f"{kind.title} (`{kind.slug}`). "
     return {status: {**told, "description": told["description"].strip()} for status, told in answers.items()}
@@ -257,185 +255,3 @@ def _answer(description: str, content: dict[str, Schema], *headers: str) -> Sche
     if headers:
         answer["headers"] = {name: {"schema": {"type": "string"}} for name in headers}
     return answer
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _schemas() -> dict[str, Schema]:
-    schemas = _event_schemas()
-    names = list(schemas)
-    schemas["Event"] = {"oneOf": [_ref(name) for name in names if name in catalog.names()]}
-    position: Schema = {"type": "integer", "minimum": 0}
-    receipt = msgspec.json.schema(Receipt)["$defs"]["Receipt"]
-    refused = _object(index=position, problem=_ref("Problem"))
-    sized = _object(size=position, root=_HASH)
-    schemas |= {
-        "Receipt": receipt,
-        "Receipts": _object(
-            receipts={"type": "array", "items": {"anyOf": [_ref("Receipt"), refused]}, "minItems": 1},
-        ),
-        "Item": _object(
-            position=position,
-            leaf_hash=_HASH,
-            entry=_object(event={"type": "object"}, seal={"type": "object"}),
-            disclosed={"type": "object", "description": "private values by name, where asked for"},
-            withheld={
-                "type": "object",
-                "additionalProperties": {"type": "string"},
-                "description": "private fields that are not shown, each with the redaction rule that withheld it",
-            },
-            optional=("disclosed", "withheld"),
-        ),
-        "Page": _object(
-            events={"type": "array", "items": _ref("Item")},
-            next={"type": ["string", "null"], "description": "cursor of the next page; null at the end"},
-        ),
-        "Consistency": _object(old=sized, new=sized, proof={"type": "array", "items": _HASH}),
-        "Rows": _object(
-            table={"enum": list(TABLES)},
-            position={"type": "integer", "minimum": -1, "description": "of the last entry they hold; -1 for none"},
-            rows={"type": "array", "items": _row_schema()},
-            next={"type": ["string", "null"], "description": "cursor of the next page; null at the end"},
-        ),
-        "Projections": _object(size=position, projections={"type": "array", "items": _ref("Standing")}),
-        "Standing": _standing_schema(),
-        "State": {
-            **_object(stream={"type": "string"}, kind={"type": "string"}, version=position, position=position),
-            "additionalProperties": True,
-        },
-        "Erasure": _object(
-            member={"type": "string"},
-            entry={"type": "string", "description": "the entry that says so, byte for byte"},
-            position=position,
-            leaf_hash=_HASH,
-            proof={"type": "string", "description": "its inclusion proof (C2SP tlog-proof)"},
-            effective={"type": "boolean", "description": "whether no key is left that opens older copies"},
-            epoch={"type": "integer", "minimum": 1},
-            awaited={
-                "type": "array",
-                "items": {"type": "integer"},
-                "description": "older epochs whose keys the operator has to destroy first",
-            },
-            damaged={
-                "type": "array",
-                "items": _object(
-                    epoch={"type": "integer", "minimum": 1}, member={"type": "string"}, stream={"type": "string"}
-                ),
-                "description": "data keys that don't open, for whose sake an older epoch key is kept",
-            },
-            unscrubbed={"type": "boolean", "description": "the store's files are to be scrubbed yet: tried again"},
-            accounts={
-                "type": "array",
-                "items": _object(
-                    member={"type": "string"},
-                    entry={"type": "string"},
-                    position=position,
-                    leaf_hash=_HASH,
-                    proof={"type": "string"},
-                ),
-                "description": "accounts that were merged into the member's, and went along",
-            },
-            optional=("awaited", "damaged", "unscrubbed", "accounts"),
-        ),
-        "Publication": _publication_schema(),
-        "Problem": _problem_schema(),
-    }
-    return schemas
-
-
-def _row_schema() -> Schema:
-    return {
-        "type": "object",
-        "description": "a row by column name, without columns that have no value; the reference tells of each table",
-        "properties": {
-            "disclosed": {"type": "object", "description": "private values by name, where asked for"},
-            "withheld": {"type": "object", "description": "by name, the rule that withheld each of the others"},
-        },
-        "additionalProperties": True,
-    }
-
-
-def _standing_schema() -> Schema:
-    place: Schema = {"type": "integer", "minimum": -1, "description": "of the last entry folded; -1 for none"}
-    states = ["live", "outdated", "filling", "stopped", "previous", "withdrawn", "missing"]
-    fault = _object(position={"type": "integer", "minimum": 0}, reason={"type": "string"})
-    return _object(
-        name={"type": "string"},
-        version={"type": "integer", "minimum": 1, "description": "of the code that made it"},
-        generation={"type": ["integer", "null"], "description": "null where there is none that is live"},
-        position=place,
-        lag={"type": "integer", "minimum": 0, "description": "entries of the log that are not folded yet"},
-        state={"enum": states},
-        fault={"anyOf": [fault, {"type": "null"}], "description": "the event that can't be folded, and why"},
-    )
-
-
-def _publication_schema() -> Schema:
-    said = _object(
-        name={"type": "string"},
-        outcome={"enum": ["cosigned", "refused", "unreachable"]},
-        detail={"type": "string", "description": "why it did not cosign"},
-    )
-    return _object(
-        place={"type": "string", "description": "the vault"},
-        seconds={"type": "number", "description": "from one publication to the next"},
-        size={
-            "type": ["integer", "null"],
-            "description": "entries published; null if none since the start",
-        },
-        time={"type": ["string", "null"], "description": "when that was last found to be so, or made so"},
-        witnesses={"type": "array", "items": said, "description": "what each said at the last attempt"},
-        failures={"type": "integer", "minimum": 0, "description": "attempts that failed since"},
-        fault={"type": ["string", "null"], "description": "why the last one failed"},
-    )
-
-
-def _problem_schema() -> Schema:
-    kinds = [*problems.TABLE.values(), problems.INTERNAL]
-    return {
-        "type": "object",
-        "description": "RFC 9457; faults of an event also carry its `index` and the JSON `path`.",
-        "properties": {
-            "type": {"enum": [problems.TYPE_PREFIX + kind.slug for kind in kinds]},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "instance": {"type": "string"},
-            "advice": {"type": "string"},
-            "index": {"type": "integer", "minimum": 0},
-            "path": {"type": "string"},
-        },
-        "required": ["type", "title", "status", "detail"],
-        "additionalProperties": True,
-    }
-
-
-def _object(*, optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-
-
-def _event_schemas() -> dict[str, Schema]:
-    """The schema of each event type under its name; what one defines inside itself moves beside it."""
-    schemas: dict[str, Schema] = {}
-    for name in catalog.names():
-        whole = catalog.cloudevent_schema(name)
-        whole.pop("$schema", None)
-        for inner, schema in whole.pop("$defs", {}).items():
-            schemas[f"{name}.{inner}"] = _moved(schema, name)
-        schemas[name] = _moved(whole, name)
-    return schemas
-
-
-def _moved(schema: Any, name: str) -> Any:
-    """A schema with its references to ``#/$defs/X`` turned to ``#/components/schemas/<name>.X``."""
-    if isinstance(schema, dict):
-        return {
-            key: f"#/components/schemas/{name}.{value.rpartition('/')[2]}" if key == "$ref" else _moved(value, name)
-            for key, value in schema.items()
-        }
-    if isinstance(schema, list):
-        return [_moved(value, name) for value in schema]
-    return schema
