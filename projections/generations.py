@@ -11,7 +11,7 @@ releases at work side by side don't take turns at undoing what the other did.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 from ledger.errors import Conflict
 from projections.projection import Projection
@@ -66,6 +66,15 @@ def begin(writes: Writes, projection: Projection) -> Generation:
     if unfinished := states(projection.name, writes.generations()).get("filling"):
         writes.drop(unfinished)
     return writes.create(projection)
+
+
+def take_back(writes: Writes, begun: Container[tuple[str, int]]) -> None:
+    """Drop those of these generations that are still being filled, where there is a live one to read instead."""
+    now = writes.generations()
+    live = {one.projection for one in now if one.state == "live"}
+    for one in now:
+        if one.state == "filling" and one[:2] in begun and one.projection in live:
+            writes.drop(one)
 
 
 def finish(writes: Writes, projection: Projection, generation: Generation) -> None:

@@ -137,13 +137,20 @@ class Runner:
     def rebuild(self, names: Iterable[str] = (), progress: Progress | None = None) -> int:
         """Fill a new generation of each of these projections (none named: of all) and make it live.
 
-        Until then readers see the rows there were, which others may keep up with the log meanwhile. Raises ``NotFound``
-        for a name there isn't, ``Conflict`` when another rebuild took the place of this one.
+        Until then readers see the rows there were, which others may keep up with the log meanwhile. Takes back what it
+        began when it is interrupted by Ctrl-C; what it leaves when it is killed, the next one of the same names drops,
+        or a tail goes on with. Raises ``NotFound`` for a name there isn't, ``Conflict`` when another rebuild took the
+        place of this one.
         """
         chosen = self.named(names)
         with self.store.writing() as writes:
             begun = {generations.begin(writes, projection)[:2] for projection in chosen}
-        size = self._bring_up("filling", chosen, progress)
+        try:
+            size = self._bring_up("filling", chosen, progress)
+        except KeyboardInterrupt:
+            with self.store.writing() as writes:
+                generations.take_back(writes, begun)
+            raise
         with self.store.reading() as reads:
             if not begun <= {one[:2] for one in reads.generations()}:
                 raise Conflict("another rebuild has taken the place of this one")

@@ -14,6 +14,10 @@ from tests.support.events import cloud, estimate_changed, plain, requested, stag
 from tests.support.projecting import TYPES
 
 
+class Killed(BaseException):
+    """Ends a rebuild at once, as a kill does: nothing of its own is done about it."""
+
+
 def history(rng: random.Random, reservations: int, count: int) -> Iterator[bytes]:
     """Events that may or may not be accepted: the ledger says."""
     for _ in range(count):

@@ -4,7 +4,7 @@ import pytest
 
 from ledger.errors import Conflict, NotFound
 from projections.runner import Runner
-from tests.contract.projections.histories import catalogue, grow, naive
+from tests.contract.projections.histories import Killed, catalogue, grow, naive
 from tests.support.projecting import contents, projection
 
 
@@ -51,9 +51,9 @@ def test_a_rebuild_that_was_cut_short_is_gone_on_with(places, log, stride):
 
     def stop(done, total):
         if done >= 10:
-            raise KeyboardInterrupt
+            raise Killed
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Killed):
         runner.rebuild(progress=stop)
     end = log.head().size - 1
     assert catalogue(runner) == [(1, "live", end), (2, "filling", 10 * stride - 1)]
@@ -63,6 +63,66 @@ def test_a_rebuild_that_was_cut_short_is_gone_on_with(places, log, stride):
     other.catch_up()
     assert catalogue(other) == [(1, "previous", end), (2, "live", end)]
     assert contents(other) == naive(log)
+
+
+def ends(kind):
+    """A progress that ends the rebuild after its first batch."""
+
+    def stop(done, total):
+        if 10 <= done < total:
+            raise kind
+
+    return stop
+
+
+def test_ctrl_c_in_a_rebuild_leaves_the_live_rows_and_nothing_else(places, log):
+    grow(log)
+    runner = Runner(log, places.open("store"), projections=[projection()], batch=10, stride=1)
+    runner.catch_up()
+    before, tables = catalogue(runner), places.tables("store")
+    with pytest.raises(KeyboardInterrupt):
+        runner.rebuild(progress=ends(KeyboardInterrupt))
+    assert catalogue(runner) == before
+    assert places.tables("store") == tables
+    assert contents(runner) == naive(log)
+
+
+def test_ctrl_c_in_the_first_build_leaves_it_to_be_gone_on_with(places, log):
+    grow(log)
+    runner = Runner(log, places.open("store"), projections=[projection()], batch=10, stride=1)
+    with pytest.raises(KeyboardInterrupt):
+        runner.rebuild(progress=ends(KeyboardInterrupt))
+    assert [state for _, state, _ in catalogue(runner)] == ["filling"]
+    runner.catch_up()
+    assert contents(runner) == naive(log)
+
+
+def test_ctrl_c_in_a_rebuild_leaves_one_that_another_has_begun_since(places, log):
+    grow(log)
+    runner, other = (Runner(log, places.open("store"), projections=[projection()], batch=10, stride=1) for _ in "ab")
+    runner.catch_up()
+
+    def replaced(done, total):
+        if catalogue(other)[-1][0] == 2:
+            with pytest.raises(Killed):
+                other.rebuild(progress=ends(Killed))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.rebuild(progress=replaced)
+    assert [one[:2] for one in catalogue(runner)] == [(1, "live"), (3, "filling")]
+
+
+def test_what_a_killed_rebuild_left_is_dropped_by_the_next(places, log):
+    grow(log)
+    runner = Runner(log, places.open("store"), projections=[projection()], batch=10, stride=1)
+    runner.catch_up()
+    with pytest.raises(Killed):
+        runner.rebuild(progress=ends(Killed))
+    runner.rebuild()
+    end = log.head().size - 1
+    assert catalogue(runner) == [(1, "previous", end), (3, "live", end)]
+    assert not [name for name in places.tables("store") if "__g2" in name]
 
 
 def test_a_rebuild_takes_the_place_of_one_that_is_under_way(places, log):

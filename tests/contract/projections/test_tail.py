@@ -11,7 +11,7 @@ from ledger.log import Log
 from projections.runner import Runner
 from projections.store.protocol import Unready
 from projections.tail import Tail
-from tests.contract.projections.histories import catalogue, grow, naive, quiet
+from tests.contract.projections.histories import Killed, catalogue, grow, naive, quiet
 from tests.support.events import estimate_changed, requested
 from tests.support.projecting import SEEN, all_rows, contents, projection
 
@@ -121,9 +121,9 @@ def test_a_rebuild_that_somebody_left_unfinished_is_finished(places, log, monkey
     with tailing(log, places) as tail:
 
         def stop(done, total):
-            raise KeyboardInterrupt
+            raise Killed
 
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Killed):
             runner.rebuild(progress=stop)
         until(lambda: catalogue(runner)[-1] == (2, "live", log.head().size - 1))
         assert rows_of(tail) == naive(log)
