@@ -1,7 +1,7 @@
 """The ledgers that this server has open.
 
-Owns their opening, at the first request that holds a key to them, and their closing. Never makes a ledger. A name is
-looked at only when it has a ledger's form, so that no path is ever built from anything else.
+Owns their opening, at the start or at the first request that holds a key to them, and their closing. Never makes a
+ledger. A name is looked at only when it has a ledger's form, so that no path is ever built from anything else.
 """
 
 from __future__ import annotations
@@ -52,12 +52,29 @@ class Ledgers:
         self._logs: dict[str, Log] = {}
         self._tails: dict[str, Tail] = {}
         self._closed = False
+        self._beginning = threading.Thread(target=self._begin, name="ledgers-begin", daemon=True)
         self._gatherings: dict[str, Gathering] = {}
         self._opening = CapacityLimiter(OPENING_THREADS)
 
     def begin(self) -> None:
-        """Open every ledger that there is, if they are to be published; else each is opened when it is asked for."""
-        self.publishers.look(self._names, self._open)
+        """Open every ledger that there is, beside the requests, so that its projections are kept and it is published.
+
+        Returns at once. One that can't be opened raises an alarm, and is tried again when it is asked for. What is made
+        later is opened then; or within the interval at which ledgers are published, if they are.
+        """
+        self._beginning.start()
+
+    def _begin(self) -> None:
+        told = set[str]()
+        for name in self._names():
+            try:
+                self._open(name)
+            except LedgerError as error:
+                if self._closed:
+                    return
+                self._alarm(name, f"can't be opened, and its projections are not kept: {error}")
+                told.add(name)
+        self.publishers.look(self._names, self._open, told)
 
     def _names(self) -> list[str]:
         return sorted(path.parent.name for path in self._data.glob("*/keys") if NAME.fullmatch(path.parent.name))
@@ -142,6 +159,8 @@ class Ledgers:
             self._closed = True
             logs, self._logs = self._logs, {}
             tails, self._tails = self._tails, {}
+        if self._beginning.ident is not None:
+            await to_thread.run_sync(self._beginning.join)
         await to_thread.run_sync(self.publishers.close)
         await asyncio.gather(*(to_thread.run_sync(self._close, name, tail) for name, tail in tails.items()))
         await asyncio.gather(*(to_thread.run_sync(self._close, name, log) for name, log in logs.items()))

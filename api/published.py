@@ -72,10 +72,14 @@ class Publishers:
             self._running[name] = made
             made.start()
 
-    def look(self, names: Callable[[], Iterable[str]], open_: Callable[[str], object]) -> None:
-        """Open every ledger that there is, now and later, so that it is published without anybody asking for it."""
-        if self._plan is not None:
-            self._looking = threading.Thread(target=self._look, args=(self._plan, names, open_), daemon=True)
+    def look(self, names: Callable[[], Iterable[str]], open_: Callable[[str], object], told: Iterable[str]) -> None:
+        """Open every ledger that there is, now and later, so that it is published without anybody asking for it.
+
+        ``told`` are those of which the operator knows that they can't be opened.
+        """
+        if self._plan is not None and not self._closed.is_set():
+            arguments = (self._plan, names, open_, set(told))
+            self._looking = threading.Thread(target=self._look, args=arguments, daemon=True)
             self._looking.start()
 
     def of(self, name: str) -> Publishing:
@@ -100,8 +104,9 @@ class Publishers:
         vault = open_vault(below(plan.place, name))
         return Publication(log, self._data / name, vault, policy=plan.policy, entries=plan.entries, stopping=stopping)
 
-    def _look(self, plan: Plan, names: Callable[[], Iterable[str]], open_: Callable[[str], object]) -> None:
-        told: set[str] = set()
+    def _look(
+        self, plan: Plan, names: Callable[[], Iterable[str]], open_: Callable[[str], object], told: set[str]
+    ) -> None:
         while not self._closed.is_set():
             for name in names():
                 if name in self._running or self._closed.is_set():

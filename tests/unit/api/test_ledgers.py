@@ -63,3 +63,50 @@ def test_a_turn_that_can_t_be_finished_raises_an_alarm_and_the_ledger_is_open_al
     (tmp_path / "studio" / "keys" / "epoch-000001.key").write_bytes(b"noise")
     (alarm,) = open_and_wait(tmp_path, lambda log, alarms: alarms and log.head().size == 2)
     assert "is damaged" in alarm
+
+
+def test_a_server_keeps_the_projections_of_every_ledger_from_its_start_and_tells_of_one_it_can_t_open(tmp_path):
+    with new_log(tmp_path) as log:
+        log.append([requested()])
+    (tmp_path / "broken" / "keys").mkdir(parents=True)
+    alarms = []
+
+    async def run():
+        publishers = Publishers(None, tmp_path, lambda name, text: None)
+        ledgers = Ledgers(tmp_path, lambda name, text: alarms.append((name, text)), publishers)
+        started = time.monotonic()
+        ledgers.begin()
+        assert time.monotonic() - started < 1
+        deadline = time.monotonic() + 30
+        while not (await asyncio.to_thread(is_kept, ledgers) and alarms):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+        await ledgers.close()
+
+    def is_kept(ledgers):
+        try:
+            with ledgers.tail("studio").reading() as reads:
+                return {one.state for one in reads.generations()} == {"live"}
+        except KeyError:
+            return False
+
+    asyncio.run(run())
+    ((name, text),) = alarms
+    assert name == "broken"
+    assert "can't be opened, and its projections are not kept" in text
+
+
+def test_a_server_that_is_stopped_while_it_begins_ends_without_an_alarm(tmp_path):
+    with new_log(tmp_path):
+        pass
+    alarms = []
+
+    async def run():
+        publishers = Publishers(None, tmp_path, lambda name, text: None)
+        ledgers = Ledgers(tmp_path, lambda name, text: alarms.append(text), publishers)
+        ledgers.begin()
+        await ledgers.close()
+        await ledgers.close()
+
+    asyncio.run(run())
+    assert alarms == []
