@@ -120,7 +120,7 @@ def test_sizes_that_make_no_sense_are_refused(filled: Service, query, status, na
 def test_a_store_that_was_rolled_back_gets_no_signature(filled: Service, monkeypatch):
     from ledger.checkpoint import Checkpoint
 
-    monkeypatch.setattr(filled.log, "_tree", lambda: Checkpoint(filled.log.origin, 5, filled.log.root(5)))
+    monkeypatch.setattr(filled.log._tree, "current", lambda: Checkpoint(filled.log.origin, 5, filled.log.root(5)))
     answer = filled.get("/checkpoint")
     assert (answer.status_code, slug(answer)) == (503, "fork")
     assert "301" in answer.json()["detail"]
