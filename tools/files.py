@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ledger.private_files import sync_folder
+from ledger.private_files import NO_ROOM, sync_folder
 
 
 @contextmanager
@@ -32,6 +32,8 @@ def written(path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
             os.fsync(descriptor)
         aside.replace(path)
         sync_folder(path.parent)
-    except BaseException:
+    except BaseException as fault:
         aside.unlink(missing_ok=True)
+        if isinstance(fault, OSError) and fault.errno in NO_ROOM and fault.filename is None:
+            fault.filename = str(path)  # a full disk says so without a name
         raise

@@ -16,10 +16,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from ledger.checkpoint import Checkpoint
-from ledger.errors import Conflict, ForkError, LedgerError, MalformedNote, SignatureError
+from ledger.errors import Conflict, ForkError, LedgerError, MalformedNote, SignatureError, VerificationError
 from ledger.log import Log
+from ledger.merkle import HASH_SIZE, leaf_hash
 from ledger.note import parse_note
-from ledger.tiles import TILE_WIDTH, InvalidPath, entries_path, parse_path, tile_path, tiles_at
+from ledger.tiles import TILE_WIDTH, InvalidPath, TileRef, entries_path, parse_bundle, parse_path, tile_path, tiles_at
 from tools.vaults.protocol import Kind, Vault
 
 CHECKPOINT = "checkpoint"
@@ -67,7 +68,7 @@ class Publisher:
 
         A vault that is ahead, at a later checkpoint of the same history, is left so. Raises ``Conflict`` for a vault
         with another log, ``ForkError`` for one with another history or a longer one than the log has,
-        ``VaultError``, ``StoreError``, ``Stopped``.
+        ``VaultError``, ``StoreError``, ``Stopped``, ``VerificationError`` for an entry that is not the one sealed.
         """
         there = self._vault.get(CHECKPOINT)
         before = 0 if there is None else self._published(there)
@@ -155,6 +156,7 @@ class Publisher:
         if self._stopping():
             raise Stopped("the publication was stopped")
         content = self._log.tile(path)
+        self._check_bundle(parse_path(path), content)
         if self._vault.add(path, content, TILE):
             return 1
         if self._vault.get(path) != content:
@@ -163,6 +165,21 @@ class Publisher:
                 advice="find out who wrote it; remove that object, and publish again",
             )
         return 0
+
+    def _check_bundle(self, ref: TileRef, content: bytes) -> None:
+        """See that the entries of a bundle are those whose hashes the tree has: what was published stays published.
+
+        Does nothing for a tile. Raises ``VerificationError``.
+        """
+        if ref.level is not None:
+            return
+        hashes = self._log.tile(tile_path(0, ref.index, ref.width))
+        for number, entry in enumerate(parse_bundle(content)):
+            if leaf_hash(entry) != hashes[number * HASH_SIZE : (number + 1) * HASH_SIZE]:
+                raise VerificationError(
+                    f"the entry at position {ref.index * TILE_WIDTH + number} is not the one that was sealed",
+                    advice="it is not published, nor is a checkpoint over it: continuity audit",
+                )
 
 
 def _origin_of(note: bytes, place: str) -> str:

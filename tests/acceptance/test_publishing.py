@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from ledger.checkpoint import open_checkpoint
 from ledger.log import Log
 from tests.acceptance.conftest import Run
+from tests.support.forgery import stored_entries, unlocked
 from tools.vaults.opening import open_vault
 
 COMMAND = [sys.executable, "-c", "import sys; from tools.cli.main import main; sys.exit(main())"]
@@ -38,6 +40,18 @@ def until(true: Any, seconds: float = 60) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_an_entry_that_is_not_the_one_that_was_sealed_is_not_published(week: Run, data: Path, tmp_path: Path) -> None:
+    with closing(unlocked(data / "studio" / "ledger.db")) as tables:
+        entry = stored_entries(tables)[3]
+        tables.execute("UPDATE entries SET entry = ? WHERE rowid = 4", (entry.replace(b"R-2101", b"R-2109"),))
+
+    refused = week("publish", tmp_path / "www", "--entries")
+
+    assert (refused.code, "the entry at position 3 is not the one that was sealed" in refused.err) == (20, True)
+    assert not (tmp_path / "www" / "checkpoint").exists()
+    assert week("publish", tmp_path / "www").code == 0, "its tiles are as they were signed"
 
 
 def test_a_ledger_is_published_to_a_bucket_and_only_what_is_new_is_sent(week: Run, bucket: str, data: Path) -> None:

@@ -142,6 +142,9 @@ def _exit_codes() -> Iterator[str]:
     yield "|---|---|"
     yield from (f"| {code} | {meaning} |" for code, meaning in MEANINGS.items())
     yield ""
+    yield "A service is ended by Ctrl-C with exit code 0. SIGTERM ends it in the same order, and it then dies by that"
+    yield "signal, which a shell shows as 143 and service managers take for a clean end."
+    yield ""
 
 
 def _documents() -> Iterator[str]:
