@@ -3,7 +3,8 @@
 Owns five tables: ``holds``, a row each; ``held``, how many holds stand on what; ``due_retention``, what is in the
 trash, kept until a day, or overdue, with the moment from which it may go; ``trash_terms`` and ``deletion_terms``, the
 policies. That a row is due says nothing of holds: whether one covers it is asked of ``held``, with its stream, its
-collection and its member. Nothing here is compared with a clock; readers do that. Never reads or writes a store.
+collection, its member and those into whom that account was merged (``projections.queries.questions``). Nothing here is
+compared with a clock; readers do that. Never reads or writes a store.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ DUE: Final = Table(
     "due_retention",
     Due,
     "What is in the trash, kept until a day, or overdue, and from when on it may be destroyed, if no hold in `held` "
-    "covers it: one on everything, on its stream, its collection or its member.",
+    "covers it: one on everything, on its stream, its collection, its member or one into whom that account was merged.",
     by_stream=True,
 )
 TRASH: Final = terms.terms_table("trash_terms", "the trash")

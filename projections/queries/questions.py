@@ -24,6 +24,7 @@ from projections.models.reservations import RESERVATIONS, STAGE_HISTORY
 from projections.models.statistics import DAYS, GROWTH, HOURS, RECORDED, TYPES
 from projections.models.storage import ACTIONS, STORAGE
 from projections.projection import Key, Table
+from projections.queries.merges import heirs
 from projections.queries.rows import Page, every, page, shown
 from projections.store.protocol import PAGE, Reads
 
@@ -75,6 +76,7 @@ def records(
 def retention(reads: Reads, until: str | None = None) -> list[dict[str, Any]]:
     """What may be destroyed, the first due first, each with ``held``: how many holds keep it from that.
 
+    A hold on a member covers what is about the accounts that were merged into theirs, too (docs/adr/0012).
     ``until`` leaves out what is due after that moment, in the form of ``recorded``; without it, also what can't be said
     yet comes along, at the end.
     """
@@ -92,7 +94,7 @@ def _held(reads: Reads, row: dict[str, Any]) -> int:
     owner = reads.row(table := _OWNERS[stream.partition(":")[0]], stream)
     member = None if owner is None else shown(table, owner).get("member")
     if member is not None:
-        keys.append(("member", member))
+        keys += [("member", each) for each in (member, *heirs(reads, member))]
     found = (reads.row(HELD, key) for key in keys)
     return sum(int(values[2] or 0) for values in found if values is not None)
 

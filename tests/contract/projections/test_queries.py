@@ -5,16 +5,18 @@ from random import Random
 import orjson
 import pytest
 
-from ledger.errors import NotFound
+from ledger.errors import EventError, NotFound
+from ledger.event import SYSTEM, Credential
 from ledger.redaction import policy
 from projections.models import TABLES
 from projections.queries import questions, rows
 from projections.runner import Runner
-from tests.support.events import new_log
+from tests.support.events import account_changed, cloud, new_log
 from tests.support.histories import Clock, fill, history
 from tests.support.naive import facts_of, tables
 
 SEED = 17
+ADMIN = Credential(id="adm", role="admin", actor="adm", actor_role="admin", actor_roles=frozenset({"admin"}))
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,10 @@ def reads(places, told):
     runner.catch_up()
     with runner.store.reading() as reads:
         yield reads
+
+
+def expect_receipts(outcomes):
+    assert not [one for one in outcomes if isinstance(one, EventError)]
 
 
 def keyed(table, found):
@@ -156,6 +162,32 @@ def test_retention_is_told_in_the_order_of_its_due_times_with_the_holds_on_it(re
         )
     cut = times[len(times) // 2]
     assert questions.retention(reads, cut) == [row for row in found if row.get("due", "~") <= cut]
+
+
+def held_by(runner):
+    with runner.store.reading() as reads:
+        return {row["stream"].partition(":")[2]: row["held"] for row in questions.retention(reads)}
+
+
+def overdue(member):
+    data = {"amount": "1.00", "currency": "EUR", "due": "2026-01-01"}
+    return cloud("account.payment_overdue", f"account:{member}", data, member=member)
+
+
+def test_a_hold_on_a_member_covers_what_is_about_the_accounts_that_were_merged_into_theirs(places, tmp_path):
+    with new_log(tmp_path / "merged") as log:
+        expect_receipts(log.append([cloud("member.registered", f"member:{member}", {}) for member in "ABCDE"]))
+        expect_receipts(log.append([overdue(member) for member in "ABCDE"]))
+        expect_receipts(log.append(account_changed("merged", "A", "B", "x")))
+        expect_receipts(log.append(account_changed("merged", "B", "C", "y")))
+        expect_receipts(log.append(account_changed("transferred", "D", "C", "z")))
+        _, received = account_changed("merged", "E", "C", forced="import", actorrole="admin")
+        expect_receipts(log.append([received], ADMIN))  # told from one side alone: it links nothing
+        placed = {"scope": "member", "target": "C", "reason": "dispute"}
+        expect_receipts(log.append([cloud("hold.placed", "hold:H", placed)], SYSTEM))
+        runner = Runner(log, places.open("merged"))
+        runner.catch_up()
+        assert held_by(runner) == {"A": 1, "B": 1, "C": 1, "D": 0, "E": 0}
 
 
 def test_statistics_add_up(reads, told):
