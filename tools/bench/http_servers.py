@@ -1,6 +1,8 @@
 """The HTTP servers that are measured: our service, and an empty handler that parses the same bodies.
 
-Each runs in a process of its own on a loopback port, one worker, with the same uvicorn options.
+Each runs in a process of its own on a loopback port, one worker. Ours is ``continuity serve``, with all that it ships:
+its bounds on connections, its log of requests, its live tail. The empty handler is a plain uvicorn on the same loop and
+parser.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import orjson
@@ -16,9 +18,12 @@ from fastapi import FastAPI, Request, Response
 
 from tools.bench.ports import await_listening, free_port
 
-OURS = "api.app:create_app"
-EMPTY = "tools.bench.http_servers:empty_app"
-_OPTIONS = ("--no-access-log", "--log-level", "warning", "--loop", "uvloop", "--http", "httptools")
+OURS = ("-c", "import sys; from tools.cli.main import main; sys.exit(main())", "serve")
+"""What Python runs for ours, and for the empty handler."""
+EMPTY = (
+    *("-m", "uvicorn", "--factory", "tools.bench.http_servers:empty_app"),
+    *("--no-access-log", "--log-level", "warning", "--loop", "uvloop", "--http", "httptools"),
+)
 _RECEIPT_BYTES = 300
 
 
@@ -36,10 +41,10 @@ def empty_app() -> FastAPI:
 
 
 @contextmanager
-def serving(factory: str, environment: Mapping[str, str]) -> Iterator[int]:
-    """A uvicorn process of one worker on a free loopback port; yields the port, and stops it."""
+def serving(program: Sequence[str], environment: Mapping[str, str]) -> Iterator[int]:
+    """A server's process on a free loopback port; yields the port, and stops it."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "--factory", factory, "--port", str(port), *_OPTIONS]
+    command = [sys.executable, *program, "--port", str(port)]
     process = subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
     try:
         await_listening(port, process)
