@@ -157,6 +157,7 @@ class Flush:
     def _pieces(self, request: Request, rest: Iterator[Piece]) -> Iterator[Piece]:
         """What there is of a request that is yet arriving, and its ``rest``, piece by piece."""
         taken = list(request.events)
+        first = self._base + len(self.batch.rows)
         yield from self._parts(request.events)
         while True:
             if self._writes.reads_between:
@@ -168,7 +169,9 @@ class Flush:
             self._send()  # at the latest now: the store has the piece before while we seal this one
             yield piece
         if request.atomic:
-            check_joined(cast("list[Prepared]", taken), self._known)
+            # Looked up by now, an id that the request repeats is found where the request itself has put it.
+            before = {identity for identity, position in self._known.items() if position < first}
+            check_joined(cast("list[Prepared]", taken), before)
 
     def _parts(self, piece: Piece) -> Iterator[Piece]:
         """A piece, cut so that the store can begin with each part of a large one while we go on with the next."""

@@ -145,7 +145,7 @@ class Process:
                 self._process.kill()
                 self._process.wait()
         for thread in self._threads:
-            thread.join()
+            thread.join(END_SECONDS)  # it hears no end while a fork, made as we started, holds the other end open
         self._line.close()
 
     def abandon(self) -> None:
@@ -198,7 +198,7 @@ class Preparer:
                 self._process, self._seen = None, 0
             if self._process is None:
                 self._seen += len(events)
-                if self._seen < START_AFTER or _cores() < 2:
+                if self._seen < START_AFTER or _cores() < 2 or not sys.executable:  # embedded, it may be unknown
                     return None
                 self._seen = 0  # where there is no room now, there may be later
                 with suppress(OSError):

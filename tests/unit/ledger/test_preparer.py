@@ -2,7 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+from multiprocessing.connection import Pipe
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +16,7 @@ from ledger.event import LOCAL
 from ledger.flush import Receipt
 from ledger.preparer import Preparer
 from ledger.request import Posted
-from tests.support.events import cloud, estimate_changed, new_log, plain, requested
+from tests.support.events import account_changed, cloud, estimate_changed, new_log, plain, requested
 
 FAULTY = cloud("reservation.confirmed", "reservation:R-2", {"x": 1})
 SECONDS = 20
@@ -108,6 +112,15 @@ def test_where_there_is_no_room_for_a_process_all_is_prepared_here(monkeypatch):
     assert Preparer().ask(many(), LOCAL) is None
 
 
+@pytest.mark.parametrize("unknown", [None, ""])
+def test_an_interpreter_that_does_not_know_its_program_prepares_all_here(monkeypatch, unknown):
+    monkeypatch.setattr(preparer, "START_AFTER", 1)
+    monkeypatch.setattr(sys, "executable", unknown)
+    made = Preparer()
+    assert made.ask(many(), LOCAL) is None
+    assert made._process is None
+
+
 class TestLost:
     @pytest.fixture
     def own(self, monkeypatch):
@@ -134,6 +147,52 @@ class TestLost:
         os.kill(own._process._process.pid, signal.SIGSTOP)
         assert len(ahead(many()).request().events) == 300
         assert own._process._process.wait(SECONDS) == -signal.SIGKILL
+
+    def test_a_stranger_who_holds_its_end_of_the_line_holds_up_nobody(self, monkeypatch):
+        held = []
+
+        def shared():
+            ours, theirs = Pipe()
+            held.append(os.dup(theirs.fileno()))
+            return ours, theirs
+
+        monkeypatch.setattr(preparer, "START_AFTER", 1)
+        monkeypatch.setattr(preparer, "Pipe", shared)
+        monkeypatch.setattr(preparer, "END_SECONDS", 0.2)
+        made = Preparer()
+        made.ask(many(), LOCAL)
+        until_ready(made)
+        os.kill(made._process._process.pid, signal.SIGKILL)
+        closing = threading.Thread(target=made.close, daemon=True)
+        closing.start()
+        closing.join(SECONDS)
+        os.close(held[0])  # now its receiver ends, too
+        assert not closing.is_alive()
+
+    def test_it_ends_with_a_parent_that_is_killed(self):
+        program = (
+            "import time; from ledger import preparer; from ledger.event import LOCAL; preparer.START_AFTER = 1\n"
+            "made = preparer.PREPARER; made.ask([b'{}'] * 300, LOCAL); print(made._process._process.pid, flush=True)\n"
+            "time.sleep(60)"
+        )
+        parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        child = int(parent.stdout.readline())
+        parent.kill()
+        parent.communicate(timeout=SECONDS)  # the child has the same output: its end is the end of that
+        for _ in range(SECONDS * 100):
+            if not running(child):
+                return
+            threading.Event().wait(0.01)
+        raise AssertionError("it lives on")
+
+
+def running(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{process}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"  # dead, if nobody asked yet
 
 
 class TestAppending:
@@ -164,3 +223,12 @@ class TestAppending:
                 log.append([*many(990), FAULTY])
             assert caught.value.index == 990
             assert log.head().size == 1
+
+    @pytest.mark.parametrize("at", [0, 500])
+    def test_an_account_change_told_from_one_side_twice_is_refused(self, helped, tmp_path, at):
+        alone = account_changed("merged", "A", "B")[0]
+        events = [*many(at, "S"), alone, *many(990, "T"), alone]
+        with new_log(tmp_path) as log:
+            with pytest.raises(InvalidEvent) as caught:
+                log.append(events)
+            assert (caught.value.index, log.head().size) == (at, 1)
