@@ -1,4 +1,4 @@
-"""The application: brings settings, ledgers, routes and error handling together.
+"""The application: brings settings, ledgers and routes together.
 
 Owns the factory and the life of what the requests share. ``uvicorn --factory api.app:create_app`` serves it.
 Shutting down takes no more requests, commits what waits, signs, and releases every ledger.
@@ -12,25 +12,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.types import ASGIApp
 
-from api import problems
+from api.dispatch import Dispatch
 from api.journal import Journal
 from api.ledgers import Ledgers
 from api.middleware import Surroundings
 from api.past import Past
-from api.problems import BeingReplayed, NotAllowed, NotReached
 from api.published import Plan, Publishers
 from api.reading import READERS
 from api.room import Room, Threads
 from api.routes import Routes, erasure, events, health, projections, proofs, publication, read_models, reservations
 from api.settings import Settings
 from ledger import collector
-from ledger.errors import Busy, LedgerError, NotFound
-from projections.store.protocol import Unready
 
 ROUTES: Routes = (
     events.ROUTES
@@ -46,15 +40,13 @@ POSTERS = 4
 """Threads that check large bodies at once."""
 ERASERS = 2
 """Threads that erase, one a ledger: each may take minutes, for which no post is to wait."""
-NO_FAULTS = (BeingReplayed, Busy, NotReached, Unready)
-"""What is answered with 500 and above and is no fault: to be asked again. It comes in floods, so it is not logged."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application for some settings, or for those of the environment. Raises ``ValueError`` for impossible ones."""
     chosen = settings or Settings.from_environment()
     journal = Journal(sys.stderr.buffer)
-    app = FastAPI(
+    app = _Application(
         title="Continuity Ledger",
         telemetry={
             "tracing": False,
@@ -73,11 +65,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for method, path, handler in ROUTES:
         # A plain route: FastAPI's own would solve dependencies and validate for each request what handlers here do.
         app.add_route(path, handler, methods=[method])
-    app.add_exception_handler(LedgerError, _refuse)
-    app.add_exception_handler(HTTPException, _refuse_route)
-    templates = {handler: path for _, path, handler in ROUTES}
-    app.add_middleware(Surroundings, settings=chosen, journal=journal, templates=templates)
     return app
+
+
+class _Application(FastAPI):
+    """FastAPI's application with our own way to the handlers."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """What answers requests: ``Dispatch`` within ``Surroundings``, and nothing between them."""
+        journal: Journal = self.state.journal
+        dispatch = Dispatch(self.routes, journal, self.router)
+        templates = {handler: path for _, path, handler in ROUTES}
+        return Surroundings(dispatch, self.state.settings, journal, templates)
 
 
 @asynccontextmanager
@@ -101,30 +100,3 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await past.close()
         await ledgers.close()
         journal.flush()
-
-
-async def _refuse(request: Request, error: Exception) -> Response:
-    answer = problems.response(error, request.scope[problems.REQUEST_ID])
-    if answer.status_code >= 500 and not isinstance(error, NO_FAULTS):
-        journal: Journal = request.app.state.journal
-        journal.fault(request.scope[problems.REQUEST_ID], error)
-    return answer
-
-
-async def _refuse_route(request: Request, error: Exception) -> Response:
-    """The framework's own refusals, of which only these two can arise here, as problems of ours."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
-    if error.status_code == 405:
-        ours: LedgerError = NotAllowed(request.method, ", ".join(_methods_here(request)))
-    else:
-        ours = NotFound("nothing is answered at this path")
-    return problems.response(ours, request.scope[problems.REQUEST_ID])
-
-
-def _methods_here(request: Request) -> list[str]:
-    """The methods of all routes at a request's path; the framework names only those of the first."""
-    methods: set[str] = set()
-    for route in request.app.routes:
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
-            methods |= route.methods or set()
-    return sorted(methods)

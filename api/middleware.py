@@ -20,7 +20,6 @@ from api import problems
 from api.journal import Journal
 from api.security import CREDENTIAL
 from api.settings import Settings
-from ledger.errors import NotFound
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _BOOT = os.urandom(8).hex()
@@ -60,18 +59,17 @@ class Surroundings:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message["headers"]
-                if not any(name == b"cache-control" for name, _ in headers):
+                for name, _ in headers:
+                    if name == b"cache-control":
+                        break
+                else:
                     headers.append(_NO_STORE)
                 headers += SECURITY_HEADERS
                 headers.append((b"x-request-id", request_id.encode()))
             await send(message)
 
         try:
-            if not scope["path"].isprintable():  # the router would overlook a line feed at its end
-                raise NotFound("nothing is answered at this path")
             await self._app(scope, receive, send_with_headers)
-        except NotFound as error:
-            await problems.response(error, request_id)(scope, receive, send_with_headers)
         except ClientDisconnect:
             status = _NOBODY_THERE
         except Exception as error:  # noqa: BLE001 - the last place to answer in our own form

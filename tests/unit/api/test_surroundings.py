@@ -82,6 +82,25 @@ def test_there_is_nothing_at_other_paths(service: Service, path):
     assert (answer.status_code, slug(answer)) == (404, "not-found")
 
 
+@pytest.mark.parametrize("path", [f"{BASE}/events/1%0A", f"{BASE}/events%0A", f"{BASE}%0A/events", "/healthz%0A"])
+def test_a_line_feed_is_no_part_of_any_path(service: Service, path):
+    answer = service.client.get(path, headers=service.as_role("owner"))
+    assert (answer.status_code, slug(answer)) == (404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/proxied/healthz", 200), ("/proxied/proxied/healthz", 404), ("/proxiedhealthz", 404)]
+)
+def test_it_answers_below_the_path_that_a_proxy_serves_it_at(service: Service, path, status):
+    client = TestClient(service.client.app, root_path="/proxied")  # of a service that runs already
+    assert client.get(path).status_code == status
+
+
+def test_a_head_is_answered_as_a_get_without_its_body(service: Service):
+    got, head = service.client.get("/healthz"), service.client.head("/healthz")
+    assert (head.status_code, head.headers["content-length"]) == (200, got.headers["content-length"])
+
+
 def test_a_preflight_gets_no_leave(service: Service):
     answer = service.client.options(f"{BASE}/events", headers={"Origin": "https://evil.example"})
     assert answer.status_code == 405
