@@ -27,7 +27,7 @@ GROUP = 256
 MAX_WAITING = 4_000
 """Events that may wait while a group is being committed; more are refused as busy."""
 
-RUSH_SECONDS = 0.004
+RUSH_SECONDS = 0.03
 """How long a group that keeps growing is held, at most."""
 
 

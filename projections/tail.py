@@ -25,8 +25,8 @@ from projections.turns import Turns, standing
 
 OPEN_SECONDS: Final = 2.0
 """How long a reader waits for the store to be opened."""
-REST_SECONDS: Final = 0.05
-"""Pause after a batch, so that folding takes little from appending; none while somebody waits."""
+REST_SECONDS: Final = 0.2
+"""Pause after a batch, so that folding takes little from appending, many entries at once; none while somebody waits."""
 PATIENCE_SECONDS: Final = 0.5
 """How long another process that folds may stand still before this one takes over."""
 FILL_PATIENCE_SECONDS: Final = 10.0
