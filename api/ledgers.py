@@ -69,7 +69,10 @@ class Ledgers:
         for name in self._names():
             try:
                 self._open(name)
-            except LedgerError as error:
+            except (
+                LedgerError,
+                OSError,
+            ) as error:  # one folder that can't be read keeps no other ledger from its start
                 if self._closed:
                     return
                 self._alarm(name, f"can't be opened, and its projections are not kept: {error}")

@@ -117,10 +117,11 @@ def test_readiness_fails_when_the_data_folder_is_gone(service: Service):
 
 
 def test_a_ledger_whose_store_is_gone_is_a_fault_that_names_no_path(tmp_path):
-    with http.service(tmp_path) as service:
-        (tmp_path / "studio" / "ledger.db").unlink()
-        answer = service.get("/events")
-        assert (answer.status_code, slug(answer)) == (503, "store-failed")
+    keys = http.make_ledger(tmp_path)
+    (tmp_path / "studio" / "ledger.db").unlink()
+    with TestClient(create_app(Settings(data=tmp_path, access_log="none"))) as client:
+        answer = client.get(f"{BASE}/events", headers={"Authorization": f"Bearer {keys['owner']}"})
+        assert (answer.status_code, slug(answer)) == (503, "store-failed"), answer.text
         assert str(tmp_path) not in answer.text
 
 
