@@ -138,7 +138,7 @@ class Ledgers:
                 if settled.damaged:
                     told = f"damaged data keys: {len(settled.damaged):,}, the first {settled.damaged[0]}"
                     self._alarm(name, f"its epoch can't be settled: {told}; see: continuity keys rewrap")
-        except LedgerError as error:
+        except (LedgerError, OSError) as error:
             if not self._closed:
                 self._alarm(name, f"its epoch can't be settled: {error}")
 

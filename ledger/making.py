@@ -20,7 +20,7 @@ from ledger.errors import Conflict
 from ledger.keys import Keys
 from ledger.merkle import HASH_SIZE
 from ledger.private_files import read_private, sync_folder, write_private
-from ledger.store.opening import StoreURL, create_store, discard_store, reclaim_store
+from ledger.store.opening import StoreURL, create_store, discard_store, reach_store, reclaim_store
 from ledger.store.protocol import Head, Store
 
 CLAIM = "claim"
@@ -46,6 +46,7 @@ def make_ledger(
     aside = data / f".{name}.new"
     if aside.exists():
         _clear(aside, store, name)
+    reach_store(store)  # a URL that was mistyped leaves no claim behind, which would bind the next attempt to it
     aside.mkdir(mode=0o700)
     claim = secrets.token_hex(16)
     write_private(aside / CLAIM, f"{claim}\n{'' if store is None else store}".encode())

@@ -53,6 +53,15 @@ class StoreURL:
         return f"StoreURL({str(self)!r})"
 
 
+def reach_store(url: StoreURL | None) -> None:
+    """See that the database can be reached, before anything is noted of what is made there. Raises ``StoreError``."""
+    if url is not None:
+        from ledger.store.postgres_datastore import connect, translated
+
+        with translated(), connect(url.reveal()):
+            pass
+
+
 def create_store(
     url: StoreURL | None,
     name: str,

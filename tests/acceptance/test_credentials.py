@@ -85,7 +85,7 @@ def test_the_log_says_who_has_access_and_never_a_key(week, data):
         ("issue owner --role service", 11),
         ("revoke nobody --reason left", 10),
         ("revoke owner", 2),
-        ("revoke owner --reason Because", 3),
+        ("revoke owner --reason Because", 2),
     ],
 )
 def test_what_can_not_be_is_refused_and_nothing_is_written(week, data, words, code):

@@ -68,7 +68,7 @@ def test_the_store_is_taken_from_the_environment_and_from_behind_the_verb(run, s
 
 
 def test_a_ledger_in_postgresql_is_not_found_without_its_store(run, store):
-    run("init", "studio", "--origin", "ledger.example/studio", "--store", store)
+    run("--store", store, "init", "studio", "--origin", "ledger.example/studio")
     refused = run("checkpoint")
     assert refused.code == 10
     assert "--store" in refused.err
@@ -94,6 +94,12 @@ def test_no_verb_prints_the_password_of_its_store(run, monkeypatch):
         helped = run("checkpoint", "--help")
         assert made.code == 1
         assert "hunter2" not in made.err + made.out.decode() + helped.out.decode()
+
+
+def test_a_store_that_was_never_reached_binds_no_later_init_to_it(run, monkeypatch, tmp_path, store):
+    away = "postgresql://u@127.0.0.1:1/d?connect_timeout=1"
+    assert run("--store", away, "init", "studio", "--origin", "ledger.example/studio").code == 1
+    assert run("--store", store, "init", "studio", "--origin", "ledger.example/studio").code == 0
 
 
 def test_a_role_to_serve_is_of_a_database_only(run):
