@@ -26,7 +26,7 @@ SUITE = (
     Measurement("http", http.TITLE, http.TEXT, http.figures),
     Measurement("audit", audit.TITLE, audit.TEXT, audit.figures),
     Measurement("proof", proof.TITLE, proof.TEXT, proof.figures),
-    Measurement("redaction", redaction.TITLE, redaction.TEXT, redaction.figures, long=True),
+    Measurement("redaction", redaction.TITLE, redaction.TEXT, redaction.figures),
     Measurement("rebuild", rebuild.TITLE, rebuild.TEXT, rebuild.figures),
     Measurement("rebuild-1m", rebuild.LONG_TITLE, rebuild.LONG_TEXT, rebuild.long_figures, long=True),
     Measurement("growth", growth.TITLE, growth.TEXT, growth.figures, long=True),
