@@ -125,7 +125,7 @@ def test_again_and_again_it_tells_of_failures_and_goes_on(week: Run, data: Path,
         assert process.wait(60) == 130
     finally:
         process.kill()
-        print(process.communicate()[1])  # what it told, should this have failed
+        sys.stderr.write(process.communicate()[1])  # what it told, should this have failed
 
 
 def test_the_service_publishes_from_its_start_and_ends_on_sigterm(week: Run, data: Path, tmp_path: Path) -> None:
