@@ -112,6 +112,7 @@ def test_again_and_again_it_tells_of_failures_and_goes_on(week: Run, data: Path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},  # as most have it
     )
     try:
         assert process.stderr is not None

@@ -42,6 +42,11 @@ def write(data: bytes) -> None:
     sys.stdout.buffer.write(data)
 
 
+def flush() -> None:
+    """Let what was written be read now, by a command that goes on. Raises ``BrokenPipeError`` when nobody reads."""
+    sys.stdout.buffer.flush()
+
+
 def write_json(value: Any) -> None:
     """Write one JSON document as one line."""
     write(msgspec.json.encode(value) + b"\n")

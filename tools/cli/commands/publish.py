@@ -89,6 +89,7 @@ def _again_and_again(settings: Settings, vault: Vault, publication: Publication,
                 output.say_json({"error": fault, "advice": advice})
             else:
                 output.say(f"{fault}; {advice}" if advice else fault)
+        output.flush()  # out of reach of what is tried again: whom nobody listens to any more ends
         time.sleep(max(0.0, began + backoff(every, failures) - time.monotonic()))
 
 
