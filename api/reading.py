@@ -29,6 +29,7 @@ from ledger.entry import decode
 from ledger.errors import Denied, InvalidEvent, NotFound
 from ledger.event import to_cloudevent
 from ledger.log import Log
+from ledger.ranges import is_turned_round
 from ledger.redaction import Redacted
 from ledger.store.protocol import PAGE, Row, Selection
 
@@ -164,6 +165,8 @@ def cloudevent(row: Row, disclosed: Redacted | None) -> dict[str, Any]:
 def _selection(log: Log, query: EventsQuery) -> Selection:
     first = 0 if query.from_ is None else bound(log, "from", query.from_, end=False)
     last = None if query.to is None else bound(log, "to", query.to, end=True)
+    if query.from_ is not None and query.to is not None and is_turned_round(log, query.from_, query.to):
+        raise BadParameter("from", f"{query.from_} is after to={query.to}", advice="turn them round")
     if query.after is not None:
         first = max(first, query.after + 1)
     if query.cursor is not None:

@@ -67,3 +67,12 @@ def bound(text: str, *, end: bool) -> str:
         return recorded(microseconds(text) + (finer and not end))
     except OverflowError:
         raise ValueError("after the year 9999") from None
+
+
+def is_before(end: str, start: str) -> bool:
+    """Whether the end of an inclusive range in time is before its start, both as for ``bound``, to the microsecond.
+
+    Raises ``ValueError``.
+    """
+    begins = bound(start, end=_DATE.fullmatch(start) is None)  # finer digits are cut from both, or they would cross
+    return bound(end, end=True) < begins

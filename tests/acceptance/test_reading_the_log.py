@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -52,9 +53,28 @@ def test_both_ends_are_inclusive_as_positions_and_as_times(week: Run) -> None:
 
 
 def test_an_empty_range_is_empty_and_no_error(week: Run) -> None:
-    assert positions(week, "--from", 5, "--to", 4) == []
+    assert positions(week, "--from", 41, "--to", 50) == positions(week, "--from", 41, "--to", "2999-01-01") == []
+    assert positions(week, "--from", "2001-01-01", "--to", "2001-01-02") == []
     assert positions(week, "--from", 41) == positions(week, "--from", 10**30) == []
     assert week("log", "--from", 41, "--json").json == {"events": []}
+
+
+def test_a_range_that_ends_before_it_begins_is_a_fault_of_usage_that_names_both(week: Run, tmp_path: Path) -> None:
+    created = decode(lines(week, "--raw", "--to", 0)[0]).seal.recorded
+    for first, last in (
+        ("5", "3"),
+        ("50", "49"),
+        ("2001-01-02", "2001-01-01"),
+        ("2026-03-02T00:00:00.000002Z", "2026-03-02T02:00:00.000001+02:00"),
+        ("0", "2001-01-01"),
+        ("2999-01-01", "40"),
+    ):
+        for verb in (("log",), ("log", "--json"), ("slice", "--out", tmp_path / "none.slice")):
+            refused = week(*verb, "--from", first, "--to", last)
+            assert refused.code == 2
+            assert f"--from {first} is after --to {last}" in refused.err
+    assert not list(tmp_path.glob("none*"))
+    assert positions(week, "--from", f"{created[:-1]}9Z", "--to", f"{created[:-1]}1Z") == []  # finer than the clock
 
 
 def test_stream_member_type_and_limit_narrow_the_selection(week: Run) -> None:

@@ -96,6 +96,9 @@ def test_a_tampered_cursor_is_refused(filled: Service, cursor):
         ("to=yesterday", "to"),
         ("to=2026-02-30", "to"),
         ("from=2026-03-01T10:00:00", "from"),
+        ("from=5&to=3", "from"),
+        ("from=2026-03-02&to=2026-03-01", "from"),
+        ("from=3&to=2000-01-01", "from"),
         ("stream=R-1", "stream"),
         ("stream=reservation:R-1%0a", "stream"),
         ("member=", "member"),
@@ -110,6 +113,12 @@ def test_a_parameter_that_makes_no_sense_is_named(filled: Service, query, parame
     answer = filled.get(f"/events?{query}")
     assert (answer.status_code, slug(answer)) == (400, "bad-parameter")
     assert answer.json()["parameter"] == parameter
+
+
+def test_a_range_that_ends_before_it_begins_is_refused_with_both_its_ends(filled: Service):
+    detail = filled.get("/events?from=5&to=3").json()["detail"]
+    assert "5 is after to=3" in detail
+    assert walk(filled, "from=500&to=600") == walk(filled, "from=500&to=2999-01-01") == []
 
 
 def test_private_values_come_only_when_asked_for(filled: Service):

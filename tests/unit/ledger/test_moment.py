@@ -154,3 +154,31 @@ class TestBound:
         with pytest.raises(ValueError, match="9999"):
             moment.bound("9999-12-31T23:59:59.9999999Z", end=False)
         assert moment.bound("9999-12-31T23:59:59.9999999Z", end=True) == "9999-12-31T23:59:59.999999Z"
+
+
+class TestIsBefore:
+    @pytest.mark.parametrize(
+        ("end", "start"),
+        [
+            ("2026-03-01", "2026-03-02"),
+            ("2026-03-01T09:29:59.999999Z", "2026-03-01T10:30:00+01:00"),
+            ("2026-03-01T23:59:59Z", "2026-03-02"),
+            ("2026-03-01", "2026-03-02T00:00:00Z"),
+        ],
+    )
+    def test_an_end_before_its_start_is(self, end, start):
+        assert moment.is_before(end, start)
+        assert not moment.is_before(start, end)
+
+    @pytest.mark.parametrize(
+        ("end", "start"),
+        [
+            ("2026-03-01", "2026-03-01"),
+            ("2026-03-01", "2026-03-01T23:59:59.9999999Z"),
+            ("2026-03-01T00:00:00Z", "2026-03-01"),
+            ("2026-03-01T09:30:00.0000008Z", "2026-03-01T09:30:00.0000001Z"),
+            ("9999-12-31", "9999-12-31T23:59:59.9999999Z"),
+        ],
+    )
+    def test_a_range_of_no_more_than_a_moment_is_not(self, end, start):
+        assert not moment.is_before(end, start)

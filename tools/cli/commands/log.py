@@ -15,6 +15,7 @@ from ledger.entry import decode
 from ledger.errors import InvalidEvent
 from ledger.event import to_cloudevent
 from ledger.log import Log
+from ledger.ranges import is_turned_round
 from ledger.redaction import Policy, redact
 from ledger.redaction import policy as redaction_policy
 from ledger.store.protocol import Row, Selection
@@ -92,13 +93,7 @@ def log(
         raise click.UsageError("--raw and --jsonl exclude each other", click.get_current_context())
     chosen = redaction_policy(policy)
     with settings.opened() as opened:
-        selection = Selection(
-            first=0 if first is None else bound(opened, first, "--from", end=False),
-            last=None if last is None else bound(opened, last, "--to", end=True),
-            stream=stream,
-            member=member,
-            type=kind,
-        )
+        selection = Selection(*positions(opened, first, last), stream=stream, member=member, type=kind)
         rows = islice(opened.scan(selection), limit)
         if raw:
             for row in rows:
@@ -122,6 +117,18 @@ def bound(opened: Log, text: str, option: str, *, end: bool) -> int:
         raise click.BadParameter(
             f"{text!r} is no position, date or time: {error}", click.get_current_context(), param_hint=option
         ) from None
+
+
+def positions(opened: Log, first: str | None, last: str | None) -> tuple[int, int | None]:
+    """The positions of an inclusive range, given by ``--from`` and ``--to``; without an end, None.
+
+    Raises ``click.BadParameter`` as ``bound`` does, ``click.UsageError`` where the range ends before it begins.
+    """
+    start = 0 if first is None else bound(opened, first, "--from", end=False)
+    end = None if last is None else bound(opened, last, "--to", end=True)
+    if first is not None and last is not None and is_turned_round(opened, first, last):
+        raise click.UsageError(f"--from {first} is after --to {last}: turn them round", click.get_current_context())
+    return start, end
 
 
 def _events(opened: Log, rows: Iterator[Row], policy: Policy) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from ledger.key_history import KeyHistory
 from ledger.slice import Proven, verify_slice
 from ledger.strict import write_base64
 from tools.cli import output
-from tools.cli.commands.log import bound
+from tools.cli.commands.log import positions
 from tools.cli.commands.proofs import FILE, ROTATIONS, read_trust
 from tools.cli.settings import Settings, pass_settings, verb
 from tools.cli.values import OUT
@@ -63,10 +63,9 @@ def slice_(
         return
     chosen = None if policy is None else redaction.policy(policy)
     with settings.opened() as log:
-        start = 0 if first is None else bound(log, first, "--from", end=False)
-        end = None if last is None else bound(log, last, "--to", end=True) + 1
+        start, end = positions(log, first, last)
         with output.progress("written", json=settings.json) as tick, written(out) as file:
-            header = cut(log, file, start, end, chosen, tick)
+            header = cut(log, file, start, None if end is None else end + 1, chosen, tick)
     count, octets = header.end - header.first, out.stat().st_size
     if settings.json:
         output.write_json({"file": str(out), "first": header.first, "entries": count, "bytes": octets})
