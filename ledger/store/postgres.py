@@ -20,7 +20,7 @@ from psycopg import Connection, Cursor
 from psycopg.sql import Identifier
 
 from ledger.errors import NotFound, StoreError
-from ledger.store.postgres_datastore import LedgerDatastore, connect, translated
+from ledger.store.postgres_datastore import READING, WRITING, LedgerDatastore, connect, translated
 from ledger.store.postgres_schema import SCHEMA_VERSION, create_schema, grant
 from ledger.store.postgres_subscription import Listener, SteadySubscription
 from ledger.store.postgres_transactions import LAST, PostgresReads, PostgresWrites, Statements, plain
@@ -92,7 +92,7 @@ class PostgresStore(PostgresApplicationRecorder):
     @contextmanager
     def reading(self) -> Iterator[PostgresReads]:
         """A consistent view for a short read, on a connection of the pool."""
-        with translated(), self._sessions.begun(_begin_reading) as (connection, _):
+        with translated(), self._sessions.begun(_begin_reading, READING) as (connection, _):
             try:
                 yield PostgresReads(plain(connection), self._sql)
             finally:
@@ -102,7 +102,7 @@ class PostgresStore(PostgresApplicationRecorder):
     @contextmanager
     def writing(self, meanwhile: Meanwhile = nothing) -> Iterator[PostgresWrites]:
         """The one write transaction. Commits durably on a clean exit; any error leaves no trace."""
-        with translated(), self._sessions.begun(self._begin_writing) as (connection, head):
+        with translated(), self._sessions.begun(self._begin_writing, WRITING) as (connection, head):
             writes = PostgresWrites(plain(connection), self._sql, head)
             try:
                 with connection.filled(meanwhile):

@@ -18,7 +18,7 @@ from psycopg import Connection, Cursor, errors
 from psycopg.sql import SQL, Identifier
 
 from ledger.errors import StoreError
-from ledger.store.postgres_datastore import LedgerDatastore, translated
+from ledger.store.postgres_datastore import FOLDING, READING, LedgerDatastore, translated
 from ledger.store.postgres_schema import state_schema_of
 from ledger.store.postgres_transactions import COPY_ROWS, plain
 from projections.projection import Key, Projection, Table, Values
@@ -253,7 +253,7 @@ class PostgresProjections:
     @contextmanager
     def reading(self) -> Iterator[PostgresReads]:
         """A consistent view for a short read, on a connection of the pool."""
-        with translated(), self._sessions.begun(_begin_reading) as (connection, _):
+        with translated(), self._sessions.begun(_begin_reading, READING) as (connection, _):
             try:
                 yield PostgresReads(connection, self.schema)
             finally:
@@ -263,7 +263,7 @@ class PostgresProjections:
     @contextmanager
     def writing(self) -> Iterator[PostgresWrites]:
         """The one write transaction, across processes too; commits on a clean exit, else leaves no trace."""
-        with translated(), self._sessions.begun(self._begin_writing) as (connection, _):
+        with translated(), self._sessions.begun(self._begin_writing, FOLDING) as (connection, _):
             try:
                 yield PostgresWrites(connection, self.schema)
                 if connection.execute("COMMIT").statusmessage != "COMMIT":  # it says ROLLBACK when one had failed

@@ -12,6 +12,7 @@ import pytest
 from ledger.audit import audit
 from ledger.errors import StoreLocked, StoreUnreachable
 from ledger.store import postgres_datastore
+from ledger.store.postgres_datastore import READING
 from ledger.store.postgres_transactions import PostgresWrites
 from ledger.store.protocol import Selection
 from tests.support.events import Place, estimate_changed, requested
@@ -278,7 +279,7 @@ def test_a_server_that_vanishes_without_a_word_is_given_up_after_25_seconds(plac
         return wired.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
 
     with place._replace(database=wire.url).create() as log:
-        pooled = log.store._sessions.begun(lambda connection: connection.fileno())
+        pooled = log.store._sessions.begun(lambda connection: connection.fileno(), READING)
         with pooled as (_, number), socket.socket(fileno=os.dup(number)) as wired:
             assert wired.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
             silent = option(wired, "TCP_KEEPIDLE") + option(wired, "TCP_KEEPCNT") * option(wired, "TCP_KEEPINTVL")

@@ -1,4 +1,4 @@
-"""A wire between a ledger and its PostgreSQL server that a test can cut at a chosen byte.
+"""A wire between a ledger and its PostgreSQL server that a test can cut at a chosen byte, or hold for a while.
 
 Owns a TCP proxy that follows the frontend protocol just far enough to know a COMMIT when it passes ("Message Formats"
 in PostgreSQL's documentation), named or not. Changes nothing that it passes on. Owns no fixtures and no assertions.
@@ -30,7 +30,10 @@ class Cut(Enum):
 
 
 class Wire:
-    """The proxy. ``url`` leads through it; ``cut_next`` breaks the next connection that commits."""
+    """The proxy. ``url`` leads through it; ``cut_next`` breaks the next connection that commits.
+
+    While ``passing`` is not set, connections are taken, and nothing that is sent on any of them arrives.
+    """
 
     def __init__(self, url: str) -> None:
         self._parts = conninfo_to_dict(url)
@@ -38,6 +41,9 @@ class Wire:
         port = self._listener.getsockname()[1]
         self.url = url_of(self._parts, host="127.0.0.1", port=str(port), sslmode="disable", gssencmode="disable")
         self.cuts = 0
+        self.taken = 0
+        self.passing = threading.Event()
+        self.passing.set()
         self._cut: Cut | None = None
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -46,7 +52,8 @@ class Wire:
         self._cut = when
 
     def close(self) -> None:
-        """Take no more connections."""
+        """Take no more connections, and let go of what is held."""
+        self.passing.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
@@ -60,10 +67,12 @@ class Wire:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                self.taken += 1
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
         with closing(client):
+            self.passing.wait()
             try:
                 server = self._connect()
             except OSError:
@@ -97,6 +106,7 @@ class _Connection:
         back.start()
         with suppress(OSError):
             for message in self._messages():
+                self._wire.passing.wait()
                 cut = self._wire.take_cut() if self._commits_with(message) else None
                 if cut is not None:
                     self._break(cut, message)
