@@ -36,6 +36,11 @@ def filling(projection: Projection, generations: Iterable[Generation]) -> Genera
     return _own(projection, states(projection.name, generations).get("filling"))
 
 
+def stopped(generations: Iterable[Generation]) -> list[Generation]:
+    """Those that would be gone on with, and stand still at an event that can't be folded."""
+    return [one for one in generations if one.fault is not None and one.state in ("live", "filling")]
+
+
 def unsettled(projections: Sequence[Projection], generations: Sequence[Generation], holds: Holds) -> bool:
     """Whether ``settle`` has anything to do."""
     return any(

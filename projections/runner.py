@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Self
 
 from ledger.errors import Conflict, NotFound, StoreError
 from ledger.merkle import leaf_hash
@@ -20,6 +20,7 @@ from ledger.store.protocol import Selection
 from projections import generations, poison, skipping
 from projections.entries import Entries, Source, read_entries, streams_of
 from projections.fold import Part, fold
+from projections.loading import Aside, Within
 from projections.models import READ_MODELS
 from projections.projection import Projection
 from projections.store.protocol import Generation, ProjectionStore, Reads, RowsRefused, Unready, Writes
@@ -35,6 +36,13 @@ CACHED_ROWS: Final = 100_000
 Progress = Callable[[int, int], None]
 """Told (entries folded, entries to fold) after each batch; a rebuild counts from nothing."""
 Which = Literal["live", "filling", "all"]
+
+
+class Rebuilt(NamedTuple):
+    """How many entries rebuilt projections hold, and of which others it was finished what somebody had left."""
+
+    size: int
+    resumed: list[Projection]
 
 
 class _Failed(Exception):
@@ -134,17 +142,18 @@ class Runner:
         """As ``catch_up``, for the generations that are being filled alone; each is made live when it is."""
         return self._bring_up("filling", self.projections, progress)
 
-    def rebuild(self, names: Iterable[str] = (), progress: Progress | None = None) -> int:
+    def rebuild(self, names: Iterable[str] = (), progress: Progress | None = None) -> Rebuilt:
         """Fill a new generation of each of these projections (none named: of all) and make it live.
 
         Until then readers see the rows there were, which others may keep up with the log meanwhile. Takes back what it
-        began when it is interrupted by Ctrl-C; what it leaves when it is killed, the next one of the same names drops,
-        or a tail goes on with. Raises ``NotFound`` for a name there isn't, ``Conflict`` when another rebuild took the
-        place of this one.
+        began when it is interrupted by Ctrl-C. What it leaves when it is killed, a tail goes on with; or the next one,
+        which drops what is of the same names and finishes the rest once its own is live, unless somebody was at it
+        meanwhile. Raises ``NotFound`` for a name there isn't, ``Conflict`` when another rebuild took the place of this.
         """
         chosen = self.named(names)
         with self.store.writing() as writes:
             begun = {generations.begin(writes, projection)[:2] for projection in chosen}
+            left = set(writes.generations())
         try:
             size = self._bring_up("filling", chosen, progress)
         except KeyboardInterrupt:
@@ -154,7 +163,11 @@ class Runner:
         with self.store.reading() as reads:
             if not begun <= {one[:2] for one in reads.generations()}:
                 raise Conflict("another rebuild has taken the place of this one")
-        return size
+            targets = _targets("filling", self.projections, reads.generations(), size)
+        resumed = [projection for projection, one in targets if one in left]
+        if resumed:
+            self._bring_up("filling", resumed, progress)
+        return Rebuilt(size, resumed)
 
     def roll_back(self, names: Iterable[str] = ()) -> list[Generation]:
         """Make the generations live again that were so before the last switch, all at once; returns them.
@@ -172,7 +185,7 @@ class Runner:
         """
         chosen = {projection.name for projection in self.named(names)}
         with self.store.writing() as writes:
-            stopped = [one for one in writes.generations() if one.fault is not None and one.projection in chosen]
+            stopped = [one for one in generations.stopped(writes.generations()) if one.projection in chosen]
             writes.mark([one._replace(fault=None) for one in stopped])
         return stopped
 
@@ -183,8 +196,8 @@ class Runner:
         while self._stride(which, projections, size, progress):
             pass
         while (done := self._step(which, projections, size)) is not None:
-            if progress is not None and done < size:
-                progress(done, size)
+            if progress is not None:
+                progress(min(done, size), size)
             while self._stride(which, projections, size, progress):
                 pass
         if progress is not None:
@@ -214,7 +227,7 @@ class Runner:
             ]
             lead = max((live.position for part in parts if (live := _beside(part, now))), default=-1)
             if last >= size - 1 and lead > last:  # the live one has gone on meanwhile: be where it is, to replace it
-                entries = read_entries(self._log, behind + 1, lead)
+                entries = read_entries(self._log, behind + 1, min(lead, last + self._batch))
             self._fold(writes, parts, entries)
             for part in parts:
                 if part.generation.state == "filling" and part.generation.position >= max(size - 1, lead):
@@ -274,7 +287,7 @@ class Runner:
             for part in parts:
                 if part.work.prefetches:
                     streams = streams or streams_of(entries.read)
-                    part.work.prefetch(streams, _Aside(self.store, part.generation).many)
+                    part.work.prefetch(streams, Aside(self.store, part.generation).many)
             if fold(parts, entries.read):
                 raise _Failed
             position += len(entries.read)
@@ -293,12 +306,12 @@ class Runner:
 
     def _aside(self, generation: Generation) -> Work:
         """As ``_work``, to be folded into outside of a transaction."""
-        load = _Aside(self.store, generation).one
+        load = Aside(self.store, generation).one
         return self._cached(generation, load) or Work(load, complete=generation.position < 0)
 
     def _work(self, writes: Writes, generation: Generation) -> Work:
         """The rows of a generation as this runner left them, if it was the last to write; else none are known yet."""
-        return self._cached(generation, _Loader(writes, generation).one) or _fresh(writes, generation)
+        return self._cached(generation, Within(writes, generation).one) or _fresh(writes, generation)
 
     def _cached(self, generation: Generation, load: Load) -> Work | None:
         kept = self._kept.pop(generation[:2], None)
@@ -318,7 +331,7 @@ class Runner:
         by_stream = [part for part in parts if part.work.prefetches]
         streams = streams_of(entries.read) if by_stream else {}
         for part in by_stream:
-            part.work.prefetch(streams, _Loader(writes, part.generation).many)
+            part.work.prefetch(streams, Within(writes, part.generation).many)
         failed = {id(failure.part) for failure in fold(parts, entries.read)}
         for part in parts:
             before, count, fault = part.generation, len(entries.read), None
@@ -341,43 +354,9 @@ class Runner:
         return bool(rows) and leaf_hash(rows[0].entry) == generation.leaf
 
 
-class _Loader:
-    """Loads rows of one generation within a transaction."""
-
-    def __init__(self, reads: Reads, generation: Generation) -> None:
-        self._reads = reads
-        self._number = generation.number
-
-    def one(self, table: Any, key: Any) -> Any:
-        """The row with a key."""
-        return self._reads.row(table, key, self._number)
-
-    def many(self, table: Any, keys: list[str]) -> Any:
-        """The rows with these keys."""
-        return self._reads.rows_of(table, keys, self._number)
-
-
-class _Aside:
-    """Loads rows of one generation, each time as they are stored then."""
-
-    def __init__(self, store: ProjectionStore, generation: Generation) -> None:
-        self._store = store
-        self._generation = generation
-
-    def one(self, table: Any, key: Any) -> Any:
-        """The row with a key."""
-        with self._store.reading() as reads:
-            return reads.row(table, key, self._generation.number)
-
-    def many(self, table: Any, keys: list[str]) -> Any:
-        """The rows with these keys."""
-        with self._store.reading() as reads:
-            return reads.rows_of(table, keys, self._generation.number)
-
-
 def _fresh(reads: Reads, generation: Generation) -> Work:
     """A work that knows nothing; of a generation that has not begun, that is all there is."""
-    return Work(_Loader(reads, generation).one, complete=generation.position < 0)
+    return Work(Within(reads, generation).one, complete=generation.position < 0)
 
 
 def _targets(

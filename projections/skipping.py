@@ -18,6 +18,7 @@ from ledger.errors import Conflict, EventError
 from ledger.event import SYSTEM
 from ledger.log import Log, system_clock
 from ledger.store.protocol import PAGE, Selection
+from projections import generations
 from projections.entries import Source
 from projections.projection import Projection
 from projections.store.protocol import Generation
@@ -42,7 +43,8 @@ def skip(log: Log, projection: Projection, found: Iterable[Generation], position
     ``found`` is the catalogue, ``by`` the id of who decides. Recorded already, it is not again. Raises ``Conflict``
     when the projection has not stopped there, ``EventError`` for a reason that is no code.
     """
-    stopped = {one.fault.position for one in found if one.projection == projection.name and one.fault is not None}
+    faults = (one.fault for one in generations.stopped(found) if one.projection == projection.name)
+    stopped = {fault.position for fault in faults if fault is not None}
     if position not in stopped:
         where = f"it has stopped at {', '.join(map(str, sorted(stopped)))}" if stopped else "it has not stopped"
         raise Conflict(

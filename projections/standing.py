@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from projections.generations import stopped
 from projections.projection import Projection
 from projections.store.protocol import Fault, Generation
 
@@ -16,8 +17,9 @@ class Standing(NamedTuple):
     """One generation of a projection, or that there is none.
 
     ``state`` is ``live`` (read by queries, and kept up to date), ``outdated`` (read by queries, but made by other code
-    than this), ``filling``, ``stopped`` (at an event that it can't fold: ``fault``), ``previous``, ``withdrawn`` or
-    ``missing``. ``position`` is that of the last entry folded, -1 for none; ``lag`` how many more the log holds.
+    than this), ``filling``, ``stopped`` (live or filling, at an event that it can't fold: ``fault``), ``previous``,
+    ``withdrawn`` or ``missing``. ``position`` is that of the last entry folded, -1 for none; ``lag`` how many more the
+    log holds.
     """
 
     name: str
@@ -46,7 +48,7 @@ def standings(projections: Iterable[Projection], found: Sequence[Generation], si
 
 def _standing(projection: Projection, one: Generation, size: int) -> Standing:
     state: str = one.state
-    if one.fault is not None:
+    if stopped([one]):
         state = "stopped"
     elif one.state == "live" and one.fingerprint != projection.fingerprint():
         state = "outdated"

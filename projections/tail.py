@@ -216,7 +216,7 @@ class Tail:
 
     def _tell_of(self, found: list[Generation]) -> None:
         """Tell of each projection that has stopped, once."""
-        stopped = {one for one in found if one.fault is not None}
+        stopped = set(generations.stopped(found))
         for one in stopped - self._stopped:
             at, reason = one.fault or ("", "")
             self._tell(f"the projection {one.projection} has stopped at position {at}: {reason}")

@@ -1,11 +1,15 @@
 """An operator's day with projections, by the command: look, rebuild, go back, and get one going that has stopped."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from projections.generations import begin
 from projections.models import READ_MODELS
+from projections.store.opening import open_projections
 from tests.acceptance.conftest import Run
+from tests.support.events import requested
 
 NAMES = [model.name for model in READ_MODELS]
 
@@ -102,6 +106,33 @@ def test_a_projection_that_has_stopped_is_retried_or_led_past_the_event(week: Ru
     whole = standing(week, "rebuild", "reservations")
     assert whole == [("reservations", 3, 42, "live")]
     assert week("check-state").code == 0
+
+
+def test_rows_that_had_stopped_and_were_replaced_are_no_failure_any_more(week: Run, poison: set[int]) -> None:
+    poison.clear()
+    week("rebuild")
+    poison.add(41)
+    assert week("append", stdin=requested("R-late")).code == 0
+    assert ("reservations", 1, 40, "stopped") in standing(week, "projections", "--retry", "reservations", code=1)
+    poison.clear()  # mended
+    assert standing(week, "rebuild", "reservations") == [("reservations", 2, 41, "live")]
+    assert standing(week, "projections", "reservations") == [
+        ("reservations", 1, 40, "previous"),
+        ("reservations", 2, 41, "live"),
+    ]
+    assert standing(week, "rollback-projections", "reservations") == [("reservations", 1, 40, "stopped")]
+    assert ("reservations", 1, 41, "live") in standing(week, "projections", "--retry", "reservations")
+
+
+def test_a_rebuild_of_some_tells_what_it_finished_that_an_earlier_one_had_left(week: Run, data: Path) -> None:
+    week("rebuild")
+    with closing(open_projections(None, "studio", data / "studio")) as store, store.writing() as writes:
+        for model in READ_MODELS:
+            begin(writes, model)  # and killed there
+    told = week("rebuild", "pieces")
+    assert ("pieces", "filling") not in {(one[0], one[3]) for one in standing(week, "projections")}
+    assert "finished what an earlier rebuild had left, too: accounts, backups" in told.err
+    assert {one[3] for one in standing(week, "projections")} == {"live", "previous"}
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 import pytest
 
 from ledger.errors import Conflict, NotFound
+from projections.entries import read_entries
 from projections.runner import Runner
-from tests.contract.projections.histories import Killed, catalogue, grow, naive
+from tests.contract.projections.histories import Killed, catalogue, grow, naive, quiet
 from tests.support.projecting import contents, projection
 
 
@@ -123,6 +124,92 @@ def test_what_a_killed_rebuild_left_is_dropped_by_the_next(places, log):
     end = log.head().size - 1
     assert catalogue(runner) == [(1, "previous", end), (3, "live", end)]
     assert not [name for name in places.tables("store") if "__g2" in name]
+
+
+def test_what_a_killed_rebuild_of_all_left_is_finished_by_one_of_some_once_its_own_are_live(places, log):
+    grow(log)
+    models = [projection(), quiet()]
+    runner = Runner(log, places.open("store"), projections=models, batch=10, stride=1)
+    runner.catch_up()
+    with pytest.raises(Killed):
+        runner.rebuild(progress=ends(Killed))
+    seen = []
+    other = Runner(log, places.open("store"), projections=models, batch=10, stride=1)
+    rebuilt = other.rebuild(["tally"], lambda done, total: seen.append(catalogue(other)))
+    end = log.head().size - 1
+    assert catalogue(other) == [(1, "previous", end), (2, "live", end), (1, "previous", end), (3, "live", end)]
+    assert any(found[1][1] == "filling" and found[-1] == (3, "live", end) for found in seen)
+    assert (rebuilt.size, [one.name for one in rebuilt.resumed]) == (end + 1, ["quiet"])
+    assert other.rebuild(["tally"]).resumed == []
+
+
+def test_what_another_is_filling_meanwhile_is_left_to_it(places, log):
+    grow(log)
+    models = [projection(), quiet()]
+    runner, other = (Runner(log, places.open("store"), projections=models, batch=10, stride=1) for _ in "ab")
+    runner.catch_up()
+    with pytest.raises(Killed):
+        runner.rebuild(["quiet"], ends(Killed))
+
+    def meanwhile(done, total):
+        if catalogue(runner)[1] == (2, "filling", 9):
+            other._step("filling", models[1:], log.head().size)
+
+    assert runner.rebuild(["tally"], meanwhile).resumed == []
+    assert catalogue(runner)[1] == (2, "filling", 19)
+
+
+def test_a_first_build_that_was_killed_is_finished_by_a_rebuild_of_some_too(places, log):
+    grow(log)
+    models = [projection(), quiet()]
+    runner = Runner(log, places.open("store"), projections=models, batch=10, stride=1)
+    with pytest.raises(Killed):
+        runner.rebuild(progress=ends(Killed))
+    runner.rebuild(["tally"])
+    end = log.head().size - 1
+    assert catalogue(runner) == [(1, "live", end), (2, "live", end)]
+
+
+def test_ctrl_c_while_a_rebuild_finishes_what_another_left_leaves_its_own_live(places, log):
+    grow(log)
+    models = [projection(), quiet()]
+    runner = Runner(log, places.open("store"), projections=models, batch=10, stride=1)
+    runner.catch_up()
+    with pytest.raises(Killed):
+        runner.rebuild(progress=ends(Killed))
+
+    def stop(done, total):
+        if catalogue(runner)[-1][:2] == (3, "live"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.rebuild(["tally"], stop)
+    states = [(number, state) for number, state, _ in catalogue(runner)]
+    assert states == [(1, "live"), (2, "filling"), (1, "previous"), (3, "live")]
+
+
+def test_a_rebuild_that_falls_far_behind_a_growing_log_reads_it_batch_by_batch(places, log, monkeypatch):
+    grow(log)
+    runner = Runner(log, places.open("store"), projections=[projection()], batch=10, stride=1)
+    keeper = Runner(log, places.open("store"), projections=[projection()], batch=10)
+    runner.catch_up()
+    read = []
+
+    def counted(source, first, last):
+        found = read_entries(source, first, last)
+        read.append(len(found.read))
+        return found
+
+    def meanwhile(done, total):
+        if log.head().size < 300:
+            grow(log, done, 40)
+            keeper.advance()
+
+    monkeypatch.setattr("projections.runner.read_entries", counted)
+    runner.rebuild(progress=meanwhile)
+    assert catalogue(runner)[-1] == (2, "live", log.head().size - 1)
+    assert contents(runner) == naive(log)
+    assert max(read) <= 2 * 10
 
 
 def test_a_rebuild_takes_the_place_of_one_that_is_under_way(places, log):

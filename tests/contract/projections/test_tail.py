@@ -175,6 +175,27 @@ def test_a_projection_that_stops_is_told_once_and_goes_on_after_a_retry(places, 
     assert len(told) == 1
 
 
+def test_rows_that_had_stopped_are_not_told_of_again_when_others_take_their_place(places, log):
+    broken = [True]
+
+    def fail(work, event, seal):
+        if seal.position == 3 and broken:
+            raise ValueError("unheard of")
+
+    log.append([requested("R-1"), estimate_changed("R-1")])
+    model, told = projection(before=fail), []
+    with tailing(log, places, model, told=told) as tail:
+        reach(tail, log)
+        log.append([estimate_changed("R-1")])
+        until(lambda: told)
+        broken.clear()
+        Runner(log, places.open("store"), projections=[model]).rebuild()
+        reach(tail, log)
+        log.append([estimate_changed("R-1")])
+        reach(tail, log)
+    assert told == ["the projection tally has stopped at position 3: ValueError: unheard of"]
+
+
 def test_a_store_that_fails_for_a_time_is_told_once_and_tried_until_it_works(places, log, monkeypatch):
     monkeypatch.setattr("projections.tail.RETRY_SECONDS", 0.02)
     monkeypatch.setattr("projections.tail.OPEN_SECONDS", WAIT)

@@ -76,7 +76,7 @@ def _ours(session: Session, stack: ExitStack, store: StoreName, entries: int) ->
 def _rebuild(runner: Runner) -> float:
     with relaxed():
         start = time.perf_counter()
-        size = runner.rebuild()
+        size = runner.rebuild().size
         return size / (time.perf_counter() - start)
 
 

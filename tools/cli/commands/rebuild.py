@@ -20,14 +20,15 @@ def rebuild(settings: Settings, names: tuple[str, ...]) -> None:
     """Build projections anew from the log, and put them in the place of those there are: those named, or all.
 
     NAME is a projection's, or that of one of its tables. Until the new rows are complete, queries read the old ones,
-    which are kept for rollback-projections. Events may be appended meanwhile. Exit code 10 for a name there isn't, 1
-    when one has stopped at an event that it can't fold: queries then go on reading the old rows.
+    which are kept for rollback-projections. Events may be appended meanwhile. What a killed rebuild of others has left
+    is finished afterwards. Exit code 10 for a name there isn't, 1 when one has stopped at an event that it can't fold:
+    queries then go on reading the old rows.
     """
     started = time.monotonic()
     with relaxed(), settings.running() as (log, runner):
         with output.progress("folded", json=settings.json) as tick:
-            size = runner.rebuild(names, tick)
-        found, _ = shown(log, runner, names)
+            size, resumed = runner.rebuild(names, tick)
+        found, _ = shown(log, runner, [*names, *(one.name for one in resumed)])
     rebuilt = [one for one in found if one.state in ("live", "stopped")]
     if any(one.state == "stopped" for one in rebuilt):
         settings.outcome = ExitCode.FAILURE
@@ -39,3 +40,5 @@ def rebuild(settings: Settings, names: tuple[str, ...]) -> None:
         fault = f", stopped at {one.fault.position}: {one.fault.reason}" if one.fault else ""
         output.write_line(f"{one.name} (version {one.version}) stands at position {one.position}{fault}")
     output.write_line(f"{size:,} entries in {seconds:.1f} s")
+    if resumed:
+        output.say(f"finished what an earlier rebuild had left, too: {', '.join(one.name for one in resumed)}")
