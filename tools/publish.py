@@ -19,9 +19,9 @@ from ledger.checkpoint import Checkpoint
 from ledger.errors import Conflict, ForkError, LedgerError, MalformedNote, SignatureError, VerificationError
 from ledger.log import Log
 from ledger.merkle import HASH_SIZE, leaf_hash
-from ledger.note import parse_note
+from ledger.note import MAX_NOTE_BYTES, parse_note
 from ledger.tiles import TILE_WIDTH, InvalidPath, TileRef, entries_path, parse_bundle, parse_path, tile_path, tiles_at
-from tools.vaults.protocol import Kind, Vault
+from tools.vaults.protocol import Kind, Oversized, Vault
 
 CHECKPOINT = "checkpoint"
 """The key of the checkpoint."""
@@ -70,7 +70,7 @@ class Publisher:
         with another log, ``ForkError`` for one with another history or a longer one than the log has,
         ``VaultError``, ``StoreError``, ``Stopped``, ``VerificationError`` for an entry that is not the one sealed.
         """
-        there = self._vault.get(CHECKPOINT)
+        there = self._there()
         before = 0 if there is None else self._published(there)
         if before > checkpoint.size:
             return Published(before, 0)
@@ -80,7 +80,7 @@ class Publisher:
         if known != before:
             wanted, obsolete = self._compare(checkpoint.size)
         sent = self._send(wanted, tick)
-        if there != (now := self._vault.get(CHECKPOINT)):  # another process published meanwhile, which took its time
+        if there != (now := self._there()):  # another process published meanwhile, which took its time
             later = 0 if now is None else self._published(now)
             if later > checkpoint.size:
                 return Published(later, sent)  # its partial tiles may have replaced ours
@@ -90,6 +90,10 @@ class Publisher:
         self._vault.remove(obsolete)
         self._complete = checkpoint.size
         return Published(checkpoint.size, sent)
+
+    def _there(self) -> bytes | None:
+        """The checkpoint in the vault, if there is one."""
+        return self._vault.get(CHECKPOINT, MAX_NOTE_BYTES)
 
     def _published(self, note: bytes) -> int:
         """The size of the publication in the vault, which is ours and of this history."""
@@ -159,12 +163,19 @@ class Publisher:
         self._check_bundle(parse_path(path), content)
         if self._vault.add(path, content, TILE):
             return 1
-        if self._vault.get(path) != content:
+        if self._differs(path, content):
             raise Conflict(
                 f"{self._vault.place} holds something else under {path} than the ledger",
                 advice="find out who wrote it; remove that object, and publish again",
             )
         return 0
+
+    def _differs(self, path: str, content: bytes) -> bool:
+        """Whether the vault holds something else under a path."""
+        try:
+            return self._vault.get(path, len(content)) != content
+        except Oversized:
+            return True
 
     def _check_bundle(self, ref: TileRef, content: bytes) -> None:
         """See that the entries of a bundle are those whose hashes the tree has: what was published stays published.

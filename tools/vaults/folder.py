@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ledger.private_files import NO_ROOM
 from tools.files import written
-from tools.vaults.protocol import Kind, VaultDenied, VaultError, VaultFull, check_key
+from tools.vaults.protocol import Kind, Oversized, VaultDenied, VaultError, VaultFull, check_key
 
 _MODE = 0o644  # what goes into a vault is for others to read, or encrypted
 
@@ -30,13 +30,17 @@ class FolderVault:
         """The folder's path."""
         return str(self._folder)
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, most: int) -> bytes | None:
         """A file's content."""
         with self._told(key) as path:
             try:
-                return path.read_bytes()
+                with path.open("rb") as file:
+                    content = file.read(most + 1)
             except (FileNotFoundError, NotADirectoryError):
                 return None
+        if len(content) > most:
+            raise Oversized(self.place, key, most)
+        return content
 
     def head(self, key: str) -> int | None:
         """A file's size."""

@@ -29,6 +29,8 @@ class Kind(NamedTuple):
 class Vault(Protocol):
     """A place for objects. Safe for use from several threads.
 
+    Whoever gets an object says how large it may be: what lies in a vault may come from anybody.
+
     Every method raises ``VaultError``: ``VaultDenied`` for missing rights, ``VaultMissing`` where the place itself is
     not there, ``VaultUnreachable`` where another attempt may do; and ``ValueError`` for an impossible key.
     """
@@ -37,8 +39,8 @@ class Vault(Protocol):
     def place(self) -> str:
         """Where it is, for people."""
 
-    def get(self, key: str) -> bytes | None:
-        """An object's content; None when there is none."""
+    def get(self, key: str, most: int) -> bytes | None:
+        """An object's content; None when there is none. Raises ``Oversized`` above ``most`` bytes."""
 
     def head(self, key: str) -> int | None:
         """An object's bytes; None when there is none."""
@@ -74,6 +76,16 @@ class VaultUnreachable(VaultError):
 
 class VaultFull(VaultError):
     """There is no room left in the vault."""
+
+
+class Oversized(VaultError):
+    """An object is larger than whoever asked for it can use."""
+
+    def __init__(self, place: str, key: str, most: int) -> None:
+        super().__init__(
+            f"{place}: {key} has more than {most:,} bytes, which none that belongs there has",
+            advice="find out who wrote it, and remove it",
+        )
 
 
 def check_key(key: str) -> None:

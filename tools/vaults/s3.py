@@ -27,6 +27,7 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 
 from tools.vaults.protocol import (
     Kind,
+    Oversized,
     VaultDenied,
     VaultError,
     VaultFull,
@@ -117,7 +118,7 @@ class S3Vault:
         """Its URL, and the server."""
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, most: int) -> bytes | None:
         """An object's content."""
         with self._told():
             try:
@@ -127,11 +128,13 @@ class S3Vault:
                     return None
                 raise
             try:
-                content: bytes = answer.read()
-                return content
+                content: bytes = answer.read(most + 1)
             finally:
-                answer.close()
+                answer.close()  # and with it the connection, if there is more on it
                 answer.release_conn()
+        if len(content) > most:
+            raise Oversized(self.place, key, most)
+        return content
 
     def head(self, key: str) -> int | None:
         """An object's size."""

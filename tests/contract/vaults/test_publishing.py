@@ -13,7 +13,9 @@ from ledger.tiles import Edge, entries_path, parse_bundle, tile_path, tiles_at
 from tests.support.events import ORIGIN, requested
 from tools.publish import Publisher, Stopped
 from tools.vaults.opening import open_vault
-from tools.vaults.protocol import VaultUnreachable
+from tools.vaults.protocol import Oversized, VaultUnreachable
+
+MOST = 1 << 20
 
 
 @pytest.fixture
@@ -35,20 +37,20 @@ def published(log, vault, *, entries=False, publisher=None):
 
 def read_as_a_stranger(vault, keys, *, entries):
     """The size that the vault publishes, checked from its objects and the keys alone."""
-    checkpoint = open_checkpoint(vault.get("checkpoint"), keys)
+    checkpoint = open_checkpoint(vault.get("checkpoint", MOST), keys)
     edge = Edge()
     for tile in tiles_at(checkpoint.size):
-        hashes = vault.get(tile_path(tile.level, tile.index, tile.width))
+        hashes = vault.get(tile_path(tile.level, tile.index, tile.width), MOST)
         assert len(hashes) == 32 * tile.width, tile
         if tile.level == 0:
             leaves = [hashes[at : at + 32] for at in range(0, len(hashes), 32)]
             edge.extend(leaves)
             if entries:
-                bundle = parse_bundle(vault.get(entries_path(tile.index, tile.width)))
+                bundle = parse_bundle(vault.get(entries_path(tile.index, tile.width), MOST))
                 assert [leaf_hash(entry) for entry in bundle] == leaves
     assert edge.root() == checkpoint.root
     for tile in edge.take_dirty():
-        assert vault.get(tile_path(tile.level, tile.index, len(tile.hashes) // 32)) == tile.hashes
+        assert vault.get(tile_path(tile.level, tile.index, len(tile.hashes) // 32), MOST) == tile.hashes
     return checkpoint.size
 
 
@@ -190,10 +192,10 @@ def test_a_later_publication_that_came_meanwhile_is_not_replaced_by_an_earlier_o
 
 def refused(log, vault, error):
     """Publishing fails and changes nothing; what it says."""
-    before = {key: vault.get(key) for key in vault.list("")}
+    before = {key: vault.get(key, MOST) for key in vault.list("")}
     with pytest.raises(error) as raised:
         published(log, vault)
-    assert {key: vault.get(key) for key in vault.list("")} == before
+    assert {key: vault.get(key, MOST) for key in vault.list("")} == before
     assert vault.place in str(raised.value)
     assert raised.value.advice
     return str(raised.value)
@@ -229,7 +231,16 @@ def test_a_checkpoint_that_is_none_is_refused(log, vault, content):
     assert "a checkpoint that is none" in refused(log, vault, Conflict)
 
 
-def test_a_tile_that_somebody_put_there_before_is_not_taken_for_ours(log, vault):
+def test_a_checkpoint_that_is_too_large_to_be_one_is_not_read(log, vault):
+    from tools.publish import SIGNED_TEXT
+
+    vault.put("checkpoint", bytes(1_000_001), SIGNED_TEXT)
+    with pytest.raises(Oversized, match=r"checkpoint has more than 1,000,000 bytes"):
+        published(log, vault)
+
+
+@pytest.mark.parametrize("size", [250 * 32, 250 * 32 + 1, 1_000_000])
+def test_a_tile_that_somebody_put_there_before_is_not_taken_for_ours(log, vault, size):
     from tools.publish import TILE
 
     class Late:
@@ -243,7 +254,7 @@ def test_a_tile_that_somebody_put_there_before_is_not_taken_for_ours(log, vault)
         def __getattr__(self, name):
             return getattr(vault, name)
 
-    vault.put("tile/0/000.p/250", bytes(250 * 32), TILE)
+    vault.put("tile/0/000.p/250", bytes(size), TILE)
     with pytest.raises(Conflict, match=r"something else under tile/0/000\.p/250"):
         published(log, Late())
-    assert vault.get("checkpoint") is None
+    assert vault.get("checkpoint", MOST) is None

@@ -1,5 +1,6 @@
 """What every vault does with objects."""
 
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -7,16 +8,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tools.vaults.opening import open_vault
-from tools.vaults.protocol import Kind
+from tools.vaults.protocol import Kind, Oversized
 
 TEXT = Kind("text/plain; charset=utf-8", "no-cache")
+MOST = 1 << 20
 BYTES = Kind("application/octet-stream", "public, max-age=31536000, immutable")
 
 
 def test_an_empty_vault_holds_nothing(vault):
     assert list(vault.list("")) == []
     assert list(vault.list("tile/")) == []
-    assert vault.get("checkpoint") is None
+    assert vault.get("checkpoint", MOST) is None
     assert vault.head("checkpoint") is None
     vault.remove(["checkpoint"])
 
@@ -25,16 +27,38 @@ def test_an_empty_vault_holds_nothing(vault):
 def test_what_is_put_is_got_byte_for_byte(vault, content):
     vault.put("tile/0/x001/x234/067.p/12", content, BYTES)
 
-    assert vault.get("tile/0/x001/x234/067.p/12") == content
+    assert vault.get("tile/0/x001/x234/067.p/12", MOST) == content
     assert vault.head("tile/0/x001/x234/067.p/12") == len(content)
+
+
+def test_an_object_is_read_up_to_the_size_that_is_expected_and_refused_beyond_it(vault):
+    vault.put("tile/0/000", bytes(8192), BYTES)
+    assert vault.get("tile/0/000", 8192) == bytes(8192)
+    with pytest.raises(Oversized) as raised:
+        vault.get("tile/0/000", 8191)
+    assert f"{vault.place}: tile/0/000 has more than 8,191 bytes" in str(raised.value)
+    assert raised.value.advice
+    vault.put("tile/0/000", b"", BYTES)
+    assert vault.get("tile/0/000", 0) == b"", "the connection is good for more"
+
+
+def test_of_an_object_that_is_too_large_no_more_is_held_than_was_asked_for(vault):
+    vault.put("huge", bytes(40_000_000), BYTES)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Oversized):
+            vault.get("huge", 1000)
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_put_replaces_and_add_does_not(vault):
     assert vault.add("checkpoint", b"first", TEXT) is True
     assert vault.add("checkpoint", b"second", TEXT) is False
-    assert vault.get("checkpoint") == b"first"
+    assert vault.get("checkpoint", MOST) == b"first"
     vault.put("checkpoint", b"third", TEXT)
-    assert vault.get("checkpoint") == b"third"
+    assert vault.get("checkpoint", MOST) == b"third"
 
 
 def test_keys_are_listed_by_their_beginning(vault):
@@ -60,7 +84,7 @@ def test_what_is_removed_is_gone_and_the_rest_stays(vault):
 def test_another_opening_sees_the_same_objects(place, vault):
     vault.put("checkpoint", b"here", TEXT)
 
-    assert open_vault(place).get("checkpoint") == b"here"
+    assert open_vault(place).get("checkpoint", MOST) == b"here"
 
 
 def test_many_threads_may_use_one_vault(vault):
@@ -69,13 +93,13 @@ def test_many_threads_may_use_one_vault(vault):
         assert all(pool.map(lambda key: vault.add(key, key.encode(), BYTES), keys))
 
     assert sorted(vault.list("tile/")) == keys
-    assert all(vault.get(key) == key.encode() for key in keys)
+    assert all(vault.get(key, MOST) == key.encode() for key in keys)
 
 
 @pytest.mark.parametrize("key", ["", "/a", "a/", "a//b", "../a", "a/../b", ".", "a/./b", "a b", "a\nb", "ä"])
 def test_what_is_no_key_is_refused_before_anything_happens(vault, key):
     for work in (
-        vault.get,
+        lambda key: vault.get(key, MOST),
         vault.head,
         lambda key: vault.put(key, b"x", BYTES),
         lambda key: vault.add(key, b"x", BYTES),
@@ -99,6 +123,6 @@ def test_any_objects_are_kept_as_they_were_given(vault, objects):
         vault.put(key, value, BYTES)
 
     assert sorted(vault.list("")) == sorted(leaves)
-    assert {key: vault.get(key) for key in leaves} == leaves
+    assert {key: vault.get(key, MOST) for key in leaves} == leaves
     vault.remove(leaves)
     assert list(vault.list("")) == []
