@@ -7,10 +7,10 @@ Shutting down takes no more requests, commits what waits, signs, and releases ev
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anyio import to_thread
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
@@ -18,6 +18,7 @@ from api.dispatch import Dispatch
 from api.journal import Journal
 from api.ledgers import Ledgers
 from api.middleware import Surroundings
+from api.outlet import standard_error
 from api.past import Past
 from api.published import Plan, Publishers
 from api.reading import READERS
@@ -45,7 +46,7 @@ ERASERS = 2
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application for some settings, or for those of the environment. Raises ``ValueError`` for impossible ones."""
     chosen = settings or Settings.from_environment()
-    journal = Journal(sys.stderr.buffer)
+    journal = Journal(standard_error())
     app = _Application(
         title="Continuity Ledger",
         telemetry={
@@ -100,3 +101,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await past.close()
         await ledgers.close()
         journal.flush()
+        await to_thread.run_sync(standard_error().drain)

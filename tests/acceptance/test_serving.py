@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
@@ -51,6 +52,18 @@ def test_it_answers_on_this_machine_and_ends_on_sigterm(server: tuple[subprocess
     while process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     assert process.poll() in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+
+
+def test_it_goes_on_when_nobody_reads_what_it_tells(server: tuple[subprocess.Popen[str], str]) -> None:
+    process, address = server
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=20)
+    for _ in range(1000):  # two and a half times what the pipe of its log holds
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read()
+    connection.close()
+    process.terminate()
+    _, told = process.communicate(timeout=60)
+    assert told.count('"route":"/healthz"') == 1000
 
 
 def test_a_port_that_is_taken_is_a_failure_and_not_an_incomplete_input(

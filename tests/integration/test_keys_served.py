@@ -1,5 +1,6 @@
 """Keys change under a live service, on both stores: its clients see no failure, and lose nothing."""
 
+import faulthandler
 import threading
 import urllib.request
 
@@ -52,6 +53,8 @@ def test_epochs_turn_and_keys_rotate_while_clients_post_and_nothing_of_theirs_is
             done.set()
             for thread in threads:
                 thread.join(60)
+        if faults:
+            faulthandler.dump_traceback(all_threads=True)  # of this side; the service's are shown as it is stopped
         assert faults == []
         standing = log.epochs.standing()
         assert (standing.epoch, list(standing.wrapped), standing.settled) == (3, [3], True)

@@ -1,7 +1,6 @@
 """What surrounds a request: ids, headers, the log, and faults of ours."""
 
 import gc
-import io
 import json
 import re
 
@@ -11,6 +10,7 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from api.journal import Journal
 from api.middleware import SECURITY_HEADERS
+from api.outlet import Outlet
 from api.settings import Settings
 from ledger import collector
 from ledger.errors import StoreError
@@ -126,9 +126,11 @@ def test_a_ledger_whose_store_is_gone_is_a_fault_that_names_no_path(tmp_path):
 
 
 def logged(tmp_path, access_log: str, monkeypatch, *, break_reading: bool = False) -> list[dict]:
-    stream = io.BytesIO()
     keys = http.make_ledger(tmp_path)
-    monkeypatch.setattr("api.app.Journal", lambda _: Journal(stream))
+    told = tmp_path / "told"
+    file = told.open("wb")
+    outlet = Outlet(file.fileno())
+    monkeypatch.setattr("api.app.standard_error", lambda: outlet)
     headers = {"Authorization": f"Bearer {keys['service']}"}
     if break_reading:
 
@@ -145,9 +147,10 @@ def logged(tmp_path, access_log: str, monkeypatch, *, break_reading: bool = Fals
         client.get("/M-secret")
         if not break_reading:  # a reader's own matter, and none of the operator's
             assert client.get(f"{BASE}/events?min_position=99", headers=headers).status_code == 504
-    assert b"secret" not in stream.getvalue()
-    assert keys["service"].encode() not in stream.getvalue()
-    return [json.loads(line) for line in stream.getvalue().splitlines()]
+    file.close()
+    assert b"secret" not in told.read_bytes()
+    assert keys["service"].encode() not in told.read_bytes()
+    return [json.loads(line) for line in told.read_bytes().splitlines()]
 
 
 def test_the_log_tells_of_requests_and_of_no_person(tmp_path, monkeypatch):
@@ -177,10 +180,12 @@ def test_a_fault_of_ours_is_logged_by_its_place_and_told_to_nobody(tmp_path, mon
     assert "Ada" not in json.dumps(fault)
 
 
-def test_an_alarm_of_a_ledger_is_logged():
-    stream = io.BytesIO()
-    Journal(stream).alarm("studio", "the clock is behind")
-    line = json.loads(stream.getvalue())
+def test_an_alarm_of_a_ledger_is_logged(tmp_path):
+    with (tmp_path / "told").open("wb") as file:
+        outlet = Outlet(file.fileno())
+        Journal(outlet).alarm("studio", "the clock is behind")
+        assert outlet.drain()
+    line = json.loads((tmp_path / "told").read_bytes())
     assert (line["event"], line["level"], line["ledger"]) == ("alarm", "warning", "studio")
 
 

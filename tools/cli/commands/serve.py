@@ -17,6 +17,7 @@ from tools.cli.settings import Settings, pass_settings, verb
 
 APPLICATION = "api.app:create_app"
 CONNECTION = "api.connections:Connection"
+HANDLER = "api.outlet.Handler"
 """Named, not imported: the tools stand below the service, and this verb only starts it."""
 MOST_CONNECTIONS = 1_000
 """Connections and requests at once; more are answered with 503, since each may hold a body in memory."""
@@ -75,7 +76,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def logging_of() -> dict[str, object]:
-    """Uvicorn's logging, all of it on standard error."""
+    """Uvicorn's logging, and that of all libraries, all of it on standard error, where nobody waits for its reader."""
     config = copy.deepcopy(LOGGING_CONFIG)
-    config["handlers"]["access"]["stream"] = "ext://sys.stderr"
+    for name, handler in config["handlers"].items():
+        config["handlers"][name] = {"class": HANDLER, "formatter": handler["formatter"]}
+    config["root"] = {"handlers": ["default"], "level": "WARNING"}
     return config
