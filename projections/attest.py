@@ -47,7 +47,8 @@ class Compared(NamedTuple):
     """One projection at one position: the root that the log gives, and the one it is compared with.
 
     ``against`` says whose that is, ``attested`` or ``live``; ``expected`` is what the log gives, ``actual`` what was
-    attested or is live. ``difference`` names the first differing row in words; only the live ones have rows to look at.
+    attested or is live. ``difference`` says in words where a fold of the log stops before that position, or else names
+    the first differing row; only the live ones have rows to look at.
     """
 
     position: int
@@ -152,11 +153,14 @@ def check(
     compared: list[Compared] = []
     for position in sorted({claim.position for claim in claims}):
         with _replayed(log, position, scratch, projections, progress) as runner, runner.store.reading() as reads:
-            expected = roots(reads, projections, _numbers(reads.generations()))
+            folded = {one.projection: one for one in reads.generations()}
+            expected = roots(reads, projections, {name: one.number for name, one in folded.items()})
         for claim in (one for one in claims if one.position == position):
-            name, wanted = claim.projection.name, expected[claim.projection.name]
-            differs = claim.against == "live" and claim.root != wanted
-            difference = _name_difference(log, live, scratch, claim.projection, projections) if differs else None
+            name, wanted, difference = claim.projection.name, expected[claim.projection.name], None
+            if claim.root != wanted and (fault := folded[name].fault) is not None:
+                difference = f"{name}: a fold of the log stops at position {fault.position}: {fault.reason}"
+            elif claim.root != wanted and claim.against == "live":
+                difference = _name_difference(log, live, scratch, claim.projection, projections)
             compared.append(
                 Compared(position, name, claim.projection.version, claim.against, wanted, claim.root, difference)
             )
@@ -209,8 +213,11 @@ def _nothing(log: Log, at: int | None, left_out: Sequence[str]) -> NotFound:
 def _replayed(
     log: Log, position: int, scratch: Path, projections: Sequence[Projection], progress: Progress | None
 ) -> Runner:
-    """A runner whose rows, in the file ``scratch``, are those after an entry; close it."""
-    runner = Runner(Prefix(log, position), SQLiteProjections(scratch), projections=projections)
+    """A runner whose rows, in the file ``scratch``, are those after an entry, or after where one stops; close it.
+
+    What is to be skipped is, also where that was decided after that entry.
+    """
+    runner = Runner(Prefix(log, position), SQLiteProjections(scratch), projections=projections, decisions=log)
     try:
         runner.catch_up(progress)
     except BaseException:
@@ -227,9 +234,11 @@ def _name_difference(
     The live rows may have moved on since their root was taken, so the log is folded to where they are now.
     """
     with live.reading() as theirs:
-        (standing,) = [one for one in _live(theirs.generations(), None) if one.projection == projection.name]
+        standing = next((one for one in _live(theirs.generations(), None) if one.projection == projection.name), None)
+        if standing is None:
+            return "the rows have been dropped meanwhile"
         with _replayed(log, standing.position, scratch, projections, None) as runner, runner.store.reading() as ours:
-            number = _numbers(ours.generations())[projection.name]
+            (number,) = (one.number for one in ours.generations() if one.projection == projection.name)
             for table in sorted(projection.tables, key=lambda each: each.name):
                 expected, actual = _rows(ours, table, number), _rows(theirs, table, standing.number)
                 if (found := first_difference(table, expected, actual)) is not None:
