@@ -83,7 +83,7 @@ DUE: Final = Table(
 )
 TRASH: Final = terms.terms_table("trash_terms", "the trash")
 DELETION: Final = terms.terms_table("deletion_terms", "overdue accounts, as far as their deletion goes")
-PROJECTION: Final = Projection("holds", version=1, tables=(HOLDS, HELD, DUE, TRASH, DELETION))
+PROJECTION: Final = Projection("holds", version=2, tables=(HOLDS, HELD, DUE, TRASH, DELETION))
 
 
 @PROJECTION.on("policy.set")
@@ -157,12 +157,12 @@ def _record_trashed(work: Work, event: Event, seal: Seal) -> None:
     row.due = _restorable_until(work, seal.recorded)
 
 
-@PROJECTION.on("record.created", "record.restored", "record.purged")
-def _record_kept(work: Work, event: Event, seal: Seal) -> None:
+@PROJECTION.on("record.created", "record.restored", "record.purged", "media.purged")
+def _not_due(work: Work, event: Event, seal: Seal) -> None:
     _forget(work, event.stream)
 
 
-@PROJECTION.on("media.stored", "media.retention_extended", "media.trashed", "media.restored", "media.purged")
+@PROJECTION.on("media.stored", "media.retention_extended", "media.trashed", "media.restored")
 def _media_changed(work: Work, event: Event, seal: Seal) -> None:
     verb = event.type.partition(".")[2]
     until = event.data.get("retain_until")

@@ -39,6 +39,7 @@ class Member(StreamRow):
     change_reason: Annotated[str | None, Meta(description="why the account was changed")] = None
     changed: Annotated[str | None, Meta(description="when the account was changed")] = None
     erased: Annotated[str | None, Meta(description="when the member was erased last: nothing from before opens")] = None
+    erased_position: Annotated[int | None, Meta(description="the position of the entry that erased them last")] = None
     private: Annotated[
         Commitments | None,
         Meta(description="the private fields: `name`, `email`, `phone`, `address`, `birth_date`, `notes`"),
@@ -83,7 +84,7 @@ CHANGES: Final = Table(
     indexes=(("counterpart",), ("correlation",)),
 )
 FIELDS: Final = Table("member_fields", Field, "How many members were ever recorded with each private field.")
-PROJECTION: Final = Projection("members", version=2, tables=(MEMBERS, CHANGES, FIELDS))
+PROJECTION: Final = Projection("members", version=3, tables=(MEMBERS, CHANGES, FIELDS))
 
 
 def _moved(work: Work, event: Event, seal: Seal) -> Member:
@@ -146,4 +147,5 @@ def _account_changed(work: Work, event: Event, seal: Seal) -> None:
 
 @PROJECTION.on("member.erased")
 def _erased(work: Work, event: Event, seal: Seal) -> None:
-    _moved(work, event, seal).erased = event.time
+    row = _moved(work, event, seal)
+    row.erased, row.erased_position = event.time, seal.position

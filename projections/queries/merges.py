@@ -30,11 +30,9 @@ def _receivers(reads: Reads, giver: str) -> list[str]:
     values = reads.row(MEMBERS, stream)
     if values is None:
         return []
-    given = list(every(reads, CHANGES, {"stream": stream, "change": "merged", "side": "given"}))
-    row = shown(MEMBERS, values)
-    if "erased" in row:  # what was merged before that is over; an account takes its erasure only, once it is merged
-        given = given[-1:] if row["status"] == "merged" else []
-    return [one["counterpart"] for one in given if _is_told_by_both(reads, giver, one)]
+    over = shown(MEMBERS, values).get("erased_position", -1)  # what was merged before that is
+    given = every(reads, CHANGES, {"stream": stream, "change": "merged", "side": "given"})
+    return [one["counterpart"] for one in given if one["position"] > over and _is_told_by_both(reads, giver, one)]
 
 
 def _is_told_by_both(reads: Reads, giver: str, given: dict[str, Any]) -> bool:

@@ -7,9 +7,12 @@ import pytest
 
 from ledger.errors import EventError, NotFound
 from ledger.event import SYSTEM, Credential
+from ledger.history import heirs_of
 from ledger.redaction import policy
+from ledger.store.protocol import Selection
 from projections.models import TABLES
 from projections.queries import questions, rows
+from projections.queries.merges import heirs
 from projections.runner import Runner
 from tests.support.events import account_changed, cloud, new_log
 from tests.support.histories import Clock, fill, history
@@ -188,6 +191,55 @@ def test_a_hold_on_a_member_covers_what_is_about_the_accounts_that_were_merged_i
         runner = Runner(log, places.open("merged"))
         runner.catch_up()
         assert held_by(runner) == {"A": 1, "B": 1, "C": 1, "D": 0, "E": 0}
+
+
+FORCED = {"forced": "import", "actorrole": "admin"}
+
+
+def member_event(verb, member, data=None, **more):
+    return cloud(f"member.{verb}", f"member:{member}", data or {}, **more)
+
+
+LIVES = {
+    "erased before, then merged and by force something else": (
+        [
+            ("erased", {"reason": "requested"}),
+            ("registered", {}),
+            "merge",
+            ("account_changed", {"change": "closed", "reason": "x"}, FORCED),
+        ],
+        ["B"],
+    ),
+    "erased before, then merged twice, the second time by force": (
+        [("erased", {"reason": "requested"}), ("registered", {}), "merge", ("registered", {}, FORCED), "merge C"],
+        ["B", "C"],
+    ),
+    "merged, then erased, then merged anew": (
+        ["merge", ("erased", {"reason": "requested"}), ("registered", {}), "merge C"],
+        ["C"],
+    ),
+    "merged, then erased": (["merge", ("erased", {"reason": "requested"})], []),
+}
+
+
+@pytest.mark.parametrize("life", LIVES.values(), ids=LIVES)
+def test_heirs_are_those_whose_histories_follow_the_account(places, tmp_path, life):
+    steps, wanted = life
+    with new_log(tmp_path / "merged") as log:
+        expect_receipts(log.append([member_event("registered", member) for member in "ABC"]))
+        for number, step in enumerate(steps):
+            if isinstance(step, str):
+                receiver = step.removeprefix("merge").strip() or "B"
+                events = account_changed("merged", "A", receiver, f"m{number}")
+            else:
+                verb, data, *more = step
+                events = [member_event(verb, "A", data, **(more[0] if more else {}))]
+            expect_receipts(log.append(events, SYSTEM if "erased" in step else ADMIN))
+        runner = Runner(log, places.open("merged"))
+        runner.catch_up()
+        with runner.store.reading() as reads:
+            found = heirs(reads, "A")
+        assert found == heirs_of("A", lambda stream: log.scan(Selection(stream=stream))) == wanted
 
 
 def test_statistics_add_up(reads, told):

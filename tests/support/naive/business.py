@@ -135,6 +135,7 @@ def fairness_evidence(facts):
 def members(facts):
     for found in streams(facts, "member"):
         changes = only(found, "member.account_changed")
+        erasures = only(found, "member.erased")
         registrations = only(found, "member.registered")
         row = {
             **head(found),
@@ -143,7 +144,8 @@ def members(facts):
             "reason": stood(found)[0].data.get("reason"),
             "membership": last(registrations, "kind"),
             **given(registrations, "joined", "locale"),
-            "erased": when(only(found, "member.erased")),
+            "erased": when(erasures),
+            "erased_position": erasures[-1].position if erasures else None,
             "private": commitments(found),
         }
         if changes:

@@ -273,19 +273,29 @@ def _due_records(facts):
 
 def _due_media(facts):
     for found in streams(facts, "media"):
-        state = found[-1].after
-        until = state.get("retain_until")
-        trashed = [fact for fact in found if fact.verb == "trashed"]
-        in_trash = state.get("trashed") is not None
+        purged = max((fact.position for fact in found if fact.verb == "purged"), default=-1)
+        since = [fact for fact in found if fact.position > purged]
+        until = _kept_until(since)
+        moves = [fact for fact in since if fact.verb in ("stored", "trashed", "restored")]
+        in_trash = moves and moves[-1].verb == "trashed"
         if not in_trash and until is None:
             continue
         row = {"stream": found[0].stream, "action": "purge", "retain_until": until}
         if in_trash:
-            due = [_restorable_until(facts, trashed[-1])]
+            due = [_restorable_until(facts, moves[-1])]
             if until is not None:
                 due.append(_morning_after(until))
-            row |= {"trashed": state["trashed"], "due": None if due[0] is None else max(due)}
+            row |= {"trashed": moves[-1].recorded, "due": None if due[0] is None else max(due)}
         yield row
+
+
+def _kept_until(found):
+    until = None
+    for fact in found:
+        said = fact.data.get("retain_until")
+        if said is not None:
+            until = said if fact.verb == "retention_extended" else max(said, until or "")
+    return until
 
 
 def _morning_after(day):

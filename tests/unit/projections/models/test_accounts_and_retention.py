@@ -104,6 +104,8 @@ def test_media_are_kept_until_their_day_even_in_the_trash():
     assert one(rows_of(stored, trashed), "due_retention")["due"] == "2026-07-01T00:00:00.000000Z"
     extended = media("retention_extended", "2026-02-02T08:00:00Z", retain_until="2027-06-30", reason="legal")
     assert one(rows_of(stored, trashed, extended), "due_retention")["due"] == "2027-07-01T00:00:00.000000Z"
+    purged = cloud("media.purged", "media:P-1", {"reason": "aged"}, time="2026-07-02T08:00:00Z", actorrole="system")
+    assert rows_of(stored, trashed, purged).named("due_retention") == []  # it is gone, so nothing is due any more
     plain = media("stored", "2026-01-05T08:00:00Z", **STORED)
     assert one(rows_of(plain, trashed), "due_retention")["due"] == "2026-03-03T08:00:00.000000Z"
     assert rows_of(plain).named("due_retention") == []
