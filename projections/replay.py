@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ledger.errors import NotFound, StoreError
 from ledger.private_files import sync_folder
@@ -25,6 +25,10 @@ from projections.projection import Projection
 from projections.runner import Progress, Runner
 from projections.store.protocol import Fault
 from projections.store.sqlite import SQLiteProjections
+
+
+ASIDE: Final = ".new"
+"""How the name of a file ends that a replay is being made in."""
 
 
 class Prefix:
@@ -69,7 +73,7 @@ def replay(
     size = source.head().size
     if not -1 <= last < size:
         raise NotFound(f"there is no entry at position {last}; the log holds {size:,}")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    aside = path.with_name(f".{path.name}.{os.getpid()}{ASIDE}")
     try:
         _remove(aside)
         if start is not None:
@@ -110,6 +114,11 @@ def _make_one_file(path: Path) -> None:
         raise StoreError(f"the replay in {path} failed: {error}", advice="see that the disk has room") from error
 
 
+def files_of(path: Path) -> list[Path]:
+    """The files that an SQLite database at ``path`` may have."""
+    return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
+
+
 def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    for file in files_of(path):
+        file.unlink(missing_ok=True)

@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +24,7 @@ from ledger.store.protocol import Selection
 from projections.entries import Source
 from projections.models import READ_MODELS
 from projections.projection import Projection
-from projections.replay import replay
+from projections.replay import ASIDE, files_of, replay
 from projections.runner import Progress
 from projections.skipping import skipped
 from projections.store.protocol import Generation, Reads
@@ -32,6 +34,8 @@ FOLDER: Final = "replays"
 """Name of the folder in a ledger's folder."""
 KEPT: Final = 8
 """Replays that are kept; the one that was asked for longest ago goes first."""
+ABANDONED_SECONDS: Final = 3600
+"""After which a replay that nobody has written to is one that was killed: a batch takes seconds, on a loaded disk too."""
 _ATTEMPTS: Final = 5
 """How often a replay is made that others delete before it is read."""
 _NAME: Final = re.compile(r"(\d{1,16})\.db")
@@ -92,21 +96,32 @@ class Snapshots:
 
     def _make(self, position: int, progress: Progress | None) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        start = None
+        file, start = self._file(position), self._nearest(position)
+        make = partial(replay, self._source, position, file, projections=self._projections, progress=progress)
+        try:
+            make(start=start)
+        except StoreError:
+            if start is None or start.is_file():
+                raise
+            make(start=None)  # it was deleted before it was copied: other processes make room, too
+        self._make_room(file)
+
+    def _nearest(self, position: int) -> Path | None:
+        """The last replay before ``position`` that is here, to go on from."""
         for before in sorted((at for at in self._positions() if at < position), reverse=True):
             if (store := self._open(before)) is not None:
                 store.close()
-                start = self._file(before)
-                break
-        file = self._file(position)
-        replay(self._source, position, file, start=start, projections=self._projections, progress=progress)
-        self._make_room(file)
+                return self._file(before)
+        return None
 
     def _make_room(self, newest: Path) -> None:
-        """Delete what was asked for longest ago, beyond the number that is kept."""
-        files = sorted((self._file(at) for at in self._positions()), key=_asked_for, reverse=True)
+        """Delete what was asked for longest ago, beyond the number that is kept, and what killed replays have left."""
+        files = sorted((self._file(at) for at in self._positions()), key=_touched, reverse=True)
         for file in [one for one in files if one != newest][self._keep - 1 :]:
             _delete(file)
+        for aside in self._folder.glob(f".*{ASIDE}"):
+            if time.time() - max(_touched(file) for file in files_of(aside)) > ABANDONED_SECONDS:
+                _delete(aside)
 
     def _positions(self) -> list[int]:
         found = (_NAME.fullmatch(path.name) for path in self._folder.iterdir()) if self._folder.is_dir() else ()
@@ -155,7 +170,7 @@ class Snapshots:
         return bool(rows) and leaf_hash(rows[0].entry) == generation.leaf
 
 
-def _asked_for(path: Path) -> float:
+def _touched(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:
@@ -163,5 +178,5 @@ def _asked_for(path: Path) -> float:
 
 
 def _delete(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    for file in files_of(path):
+        file.unlink(missing_ok=True)

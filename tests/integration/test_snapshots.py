@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,39 @@ def test_only_so_many_are_kept_and_the_one_asked_for_longest_ago_goes(log: Log, 
         seen(kept, position)
 
     assert sorted(path.name for path in (tmp_path / "replays").glob("*.db")) == ["1.db", "3.db"]
+
+
+def test_a_moment_is_replayed_from_nothing_where_the_one_to_begin_from_goes_away(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, really = Snapshots(tmp_path / "replays", log), snapshots.replay
+    seen(kept, 2)
+
+    def deleted_just_now(*arguments: Any, start: Path | None, **more: Any) -> Any:
+        if start is not None:
+            start.unlink()  # by another process that makes room
+        return really(*arguments, start=start, **more)
+
+    monkeypatch.setattr(snapshots, "replay", deleted_just_now)
+    assert seen(kept, 4) == STATES[4]
+
+
+def test_what_a_killed_replay_left_is_deleted_once_it_is_old(log: Log, tmp_path: Path) -> None:
+    kept, folder = Snapshots(tmp_path / "replays", log), tmp_path / "replays"
+    seen(kept, 1)
+    files = {name: folder / f".7.db.99999.new{name}" for name in ("", "-wal", "-shm")}
+    other = folder / ".8.db.99999.new"
+    for file in (*files.values(), other):
+        file.write_bytes(b"half made")
+    an_hour_ago = time.time() - snapshots.ABANDONED_SECONDS - 1
+    for file in (*files.values(), other):
+        os.utime(file, (an_hour_ago, an_hour_ago))
+    os.utime(other)  # somebody is at it
+
+    seen(kept, 2)
+
+    assert [path.name for path in folder.glob(".*")] == [".8.db.99999.new"]
+    assert seen(kept, 1) == STATES[1]
 
 
 def test_a_damaged_file_is_made_anew(log: Log, tmp_path: Path) -> None:
