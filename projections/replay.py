@@ -26,7 +26,6 @@ from projections.runner import Progress, Runner
 from projections.store.protocol import Fault
 from projections.store.sqlite import SQLiteProjections
 
-
 ASIDE: Final = ".new"
 """How the name of a file ends that a replay is being made in."""
 

@@ -35,7 +35,7 @@ FOLDER: Final = "replays"
 KEPT: Final = 8
 """Replays that are kept; the one that was asked for longest ago goes first."""
 ABANDONED_SECONDS: Final = 3600
-"""After which a replay that nobody has written to is one that was killed: a batch takes seconds, on a loaded disk too."""
+"""After which a replay that nobody has written to is one that was killed: a batch takes a minute at worst."""
 _ATTEMPTS: Final = 5
 """How often a replay is made that others delete before it is read."""
 _NAME: Final = re.compile(r"(\d{1,16})\.db")

@@ -265,7 +265,7 @@ def _by_columns(table: Table[Any], rows: Iterable[Values]) -> Iterator[tuple[lis
         groups[tuple(map(is_not, row, repeat(None)))].append(row)
     few: list[Values] = []
     for has, group in groups.items():
-        if len(group) < _FEW:
+        if len(group) < _FEW or sum(has) == 1:  # an itemgetter of one gives no tuple
             few += group
         else:
             chosen = itemgetter(*compress(range(len(names)), has))

@@ -29,6 +29,21 @@ class Older(Seen):
     size: Annotated[str | None, Meta(description="a column that is no longer")] = None
 
 
+class Sparse(Row):
+    """Little but a key, in most rows."""
+
+    name: Annotated[str, Meta(description="a text")]
+    a: Annotated[str | None, Meta(description="a text")] = None
+    b: Annotated[str | None, Meta(description="a text")] = None
+    c: Annotated[str | None, Meta(description="a text")] = None
+    d: Annotated[str | None, Meta(description="a text")] = None
+    e: Annotated[str | None, Meta(description="a text")] = None
+    f: Annotated[str | None, Meta(description="a text")] = None
+    g: Annotated[str | None, Meta(description="a text")] = None
+    h: Annotated[str | None, Meta(description="a text")] = None
+
+
+SPARSE = Table("sparse", Sparse, "names")
 KEYS = Table("keys", Pair, "pairs", key_length=2)
 WIDER = Table("seen", Wider, "streams", by_stream=True)
 OLDER = Table("seen", Older, "streams", by_stream=True)

@@ -7,7 +7,7 @@ import pytest
 from projections.projection import Projection
 from projections.store.protocol import Fault, RowsRefused, Unready
 from projections.work import Changes
-from tests.contract.projections.keys import KEYS, OLDER, WIDER
+from tests.contract.projections.keys import KEYS, OLDER, SPARSE, WIDER
 from tests.support.projecting import SEEN, STEPS, VISITS, all_rows, projection
 
 TALLY = projection()
@@ -105,6 +105,18 @@ def test_a_table_that_is_all_key_takes_its_rows_again(store):
         writes.switch(model, generation)
     with store.reading() as reads:
         assert all_rows(reads, KEYS) == [("a", 1), ("a", 2)]
+
+
+def test_rows_of_which_most_columns_are_empty_are_written_whole(store):
+    model = Projection("sparse", version=1, tables=(SPARSE,))
+    values = [(f"n{at:03d}", *(f"v{at}" if at % 9 == column else None for column in range(8))) for at in range(200)]
+    with store.writing() as writes:
+        generation = writes.create(model)
+        writes.put(SPARSE, 1, Changes(new=values[:150]))
+        writes.put(SPARSE, 1, Changes(changed=values[100:]))
+        writes.switch(model, generation)
+    with store.reading() as reads:
+        assert all_rows(reads, SPARSE) == values
 
 
 def test_thousands_of_rows_are_written_at_once(store):
