@@ -71,6 +71,15 @@ class _Unmatched(CloudEvent, kw_only=True, forbid_unknown_fields=True, gc=False)
     actor: str | UnsetType = UNSET
 
 
+class _Names(Struct, gc=False):
+    """What of an event is looked up in the log."""
+
+    source: str
+    id: str
+    subject: str
+    member: str | None = None
+
+
 class Credential(Struct, frozen=True, kw_only=True):
     """Who posts: ``id`` goes into the seal; ``role`` is the API role; ``actor_roles`` are those it may assert.
 
@@ -132,6 +141,7 @@ class Prepared(Struct, array_like=True, gc=False):
 
 
 _decode = msgspec.json.Decoder(CloudEvent).decode
+_decode_names = msgspec.json.Decoder(_Names).decode
 _decode_unmatched = msgspec.json.Decoder(_Unmatched).decode
 _matches = re.compile(f"{_TEXT} {_SOURCE} {_STREAM} {STREAM_ID} {STREAM_ID}").fullmatch  # none of them holds a space
 _encode = msgspec.json.Encoder().encode
@@ -156,6 +166,21 @@ def fault(error: Exception, prefix: str = "$") -> MalformedEvent | InvalidEvent:
             path = f"{path}.{named[1]}"
     kind = InvalidEvent if isinstance(error, msgspec.ValidationError) else MalformedEvent
     return kind(detail if detail.startswith("JSON") else detail[:1].lower() + detail[1:], path)
+
+
+def glimpse(raw: bytes | Raw) -> tuple[str, str, str, str | None] | None:
+    """The source, id, stream and member that an event seems to have; None where that does not read at first sight.
+
+    Nothing is decided by it: it only tells what is worth looking up before the event is prepared.
+    """
+    text = bytes(raw)
+    try:
+        names = _decode_names(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if b"\\" in text and not f"{names.source}{names.id}{names.subject}{names.member}".isprintable():
+        return None  # by an escape it may be a text that a database refuses to be asked for
+    return names.source, names.id, names.subject, names.member
 
 
 def prepare(raw: bytes | Raw, credential: Credential, salts: Iterator[bytes] | None = None) -> Prepared:

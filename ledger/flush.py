@@ -65,13 +65,18 @@ Piece = Sequence[Prepared | EventError]
 """Some events of a request. One that was refused already stands there as its error, which is its outcome."""
 
 
+Names = tuple[str, str, str, str | None]
+"""What of an event is looked up in the log: its source, id, stream and member."""
+
+
 class Request(Struct):
     """Events to be decided in their order: all of them are sealed or none if ``atomic``, else each for itself.
 
     ``rest`` are those after ``events``, taken once, as they get prepared. One that was refused already stands among
     them as its error, which is its outcome; an atomic request holds none, but taking its rest may raise it. One with
     something to do ``within`` its transaction has that for itself; what this raises refuses the request. So has one
-    whose event is made ``late``, from its position and the root of the tree before it.
+    whose event is made ``late``, from its position and the root of the tree before it. ``foreseen`` are names that the
+    ``rest`` will probably have: they are looked up beforehand, in one go; whatever else it has, when it is there.
     """
 
     events: Piece
@@ -79,6 +84,7 @@ class Request(Struct):
     within: Within | None = None
     late: Callable[[int, bytes], Prepared] | None = None
     rest: Iterable[Piece] | None = None
+    foreseen: Sequence[Names] = ()
 
 
 Result = list[Outcome] | EventError
@@ -120,6 +126,7 @@ class Flush:
         self._base = head.size
         self._prev = head.leaf.hex() if head.size else NO_PREVIOUS
         self._epoch = head.epoch
+        self._foreseen: set[Names] = set()  # what was looked up before its events were there
         self._known: dict[tuple[str, str], int] = {}
         self._sealed: list[Prepared] = []  # beside batch.rows
         self._disclosed = 0  # of those, how many have had their disclosures encrypted
@@ -128,6 +135,8 @@ class Flush:
     def run(self, requests: Sequence[Request]) -> None:
         """Decide and seal all; ``results`` then has what became of each request. Raises ``Undone``."""
         self._heads.make_room()
+        self._foreseen.update(*(request.foreseen for request in requests))
+        self._find(list(self._foreseen), set())
         self._look_up([event for request in requests for event in request.events])
         for request in requests:
             self.results.append(self._decide(request))
@@ -137,15 +146,20 @@ class Flush:
             self.batch.head = Head(self._base + len(rows), self.leaves[-1], self._recorded, self._epoch)
 
     def _look_up(self, piece: Piece) -> None:
-        """Find what has to be known of the log before these events are decided."""
+        """Find what has to be known of the log before these events are decided, as far as it was not foreseen."""
         events = [event for event in piece if isinstance(event, Prepared)]
-        self._known |= self._writes.find_ids([(event.source, event.id) for event in events])
+        names = [(event.source, event.id, event.stream, event.member) for event in events]
+        if self._foreseen:
+            names = [each for each in names if each not in self._foreseen]
+        self._find(names, {event.heeds for event in events if event.heeds is not None})
+
+    def _find(self, names: Sequence[Names], heeded: set[str]) -> None:
+        """Find which of these ids the log has, and the heads of these streams and members and of those ``heeded``."""
+        self._known |= self._writes.find_ids([(source, event_id) for source, event_id, _, _ in names])
         self._heads.load(
             self._writes,
-            {event.stream for event in events}
-            | {LEDGER_STREAM}
-            | {event.heeds for event in events if event.heeds is not None},
-            {event.member for event in events if event.member is not None},
+            {stream for _, _, stream, _ in names} | {LEDGER_STREAM} | heeded,
+            {member for _, _, _, member in names if member is not None},
         )
 
     def _events(self, request: Request) -> Iterator[Prepared | EventError]:
@@ -159,15 +173,12 @@ class Flush:
         taken = list(request.events)
         first = self._base + len(self.batch.rows)
         yield from self._parts(request.events)
-        while True:
-            if self._writes.reads_between:
-                self._send()
-            if (piece := next(rest, None)) is None:
-                break
+        self._send()
+        for piece in rest:
             taken += piece
             self._look_up(piece)
-            self._send()  # at the latest now: the store has the piece before while we seal this one
             yield piece
+            self._send()
         if request.atomic:
             # Looked up by now, an id that the request repeats is found where the request itself has put it.
             before = {identity for identity, position in self._known.items() if position < first}
@@ -183,12 +194,10 @@ class Flush:
 
     def _send(self) -> None:
         """Let the store begin with what is sealed by now."""
-        if self._sent == len(self.batch.rows):
-            return
-        if self._writes.reads_between:
+        if self._sent < len(self.batch.rows):
+            self._writes.extend(self.batch)
+            self._sent = len(self.batch.rows)
             self._seal_disclosures()
-        self._writes.extend(self.batch)
-        self._sent = len(self.batch.rows)
 
     def _decide(self, request: Request) -> Result:
         events = self._events(request)

@@ -236,7 +236,7 @@ class Log:
         if len(posted) <= PIECE:
             posted.request()
         else:
-            posted.prepare_ahead(first=self._writer.idle)
+            posted.prepare_ahead(first=self._store.local and self._writer.idle)
         self._check_memory()
         self._appended = True
         answer: Future[list[Outcome]] = Future()

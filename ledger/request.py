@@ -12,7 +12,7 @@ import msgspec
 
 from ledger import privacy
 from ledger.errors import EventError
-from ledger.event import Credential, Prepared, prepare
+from ledger.event import Credential, Prepared, glimpse, prepare
 from ledger.flush import Piece, Request, Within
 from ledger.preparer import PREPARER, Ahead
 
@@ -126,11 +126,16 @@ class Posted:
         assert self._late is not None  # noqa: S101 - for the type checker: only such a request has this
         return prepare(self._late(position, root), self._credential)
 
-    def begun(self) -> Request:
-        """The request with what is prepared of it by now; the rest arrives as it is taken. Raises as ``request``."""
+    def begun(self, *, foresee: bool) -> Request:
+        """The request with what is prepared of it by now; the rest arrives as it is taken. Raises as ``request``.
+
+        For a store that is asked at a cost, ``foresee`` what of the rest will have to be looked up: all in one go.
+        """
         if not self.ahead:
             return self.request()
-        return Request(list(self._prepared), self._atomic, self.within, rest=self._following(len(self._prepared)))
+        done = len(self._prepared)
+        foreseen = [names for raw in self._events[done:] if (names := glimpse(raw)) is not None] if foresee else ()
+        return Request(list(self._prepared), self._atomic, self.within, rest=self._following(done), foreseen=foreseen)
 
     def _following(self, done: int) -> Iterator[Piece]:
         """The events after the first ``done``, as they get prepared."""

@@ -221,7 +221,7 @@ class Writer:
         try:
             if self._fork is not None:
                 raise self._fork
-            results = self._commit([one.posted.begun() for one in group])
+            results = self._commit([one.posted.begun(foresee=not self._store.local) for one in group])
         except Undone as undone:
             self._forget()
             group.pop(undone.request).future.set_exception(undone.error)

@@ -17,7 +17,7 @@ CREATE TABLE {schema}.head (
 
 -- All but position and entry repeats what the entry's bytes say, and is there to find it; an audit compares the two.
 CREATE TABLE {schema}.entries (
-    position bigint PRIMARY KEY CHECK (position >= 0),
+    position bigint PRIMARY KEY,
     version bigint NOT NULL,
     member_version bigint,
     stream text COLLATE "C" NOT NULL,
@@ -65,6 +65,10 @@ BEGIN
     RAISE EXCEPTION USING MESSAGE = TG_ARGV[0], ERRCODE = 'restrict_violation';
 END $$;
 
+-- A COPY into a table with a trigger on each row stores each as it comes. Without one it keeps 1,000 back, or all of them
+-- until it ends, and the server would do nothing while the rest of a large request is sealed (docs/adr/0014).
+CREATE TRIGGER entries_count_from_zero BEFORE INSERT ON {schema}.entries
+    FOR EACH ROW WHEN (NEW.position < 0) EXECUTE FUNCTION {schema}.refuse('positions begin at 0');
 CREATE TRIGGER entries_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON {schema}.entries
     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse('entries are immutable');
 CREATE TRIGGER disclosures_stay BEFORE UPDATE OR TRUNCATE ON {schema}.disclosures

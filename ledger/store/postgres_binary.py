@@ -16,6 +16,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
+from psycopg.types.string import BytesBinaryDumper
 
 _NULL = struct.pack("!i", -1)
 _length = struct.Struct("!i").pack
@@ -34,8 +35,12 @@ class _EncodedDumper(Dumper):
 
 
 def accept_encoded(connection: Connection[Any]) -> None:
-    """Let the statements of a connection take ``Encoded`` parameters."""
+    """Let the statements of a connection take ``Encoded`` parameters.
+
+    And have its rows of COPY made in C throughout: for a ``bytea`` the driver's own choice is a method in Python.
+    """
     connection.adapters.register_dumper(Encoded, _EncodedDumper)
+    connection.adapters.register_dumper(bytes, BytesBinaryDumper)
 
 
 def array(kind: str, values: Sequence[Any]) -> Encoded:

@@ -190,11 +190,6 @@ class Writes(Reads, Protocol):
         """Entries of a large batch after which ``extend`` is worth it."""
         ...
 
-    @property
-    def reads_between(self) -> bool:
-        """Whether reading after ``extend`` costs nothing: else it waits until all of that is written."""
-        ...
-
     def find_ids(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """The positions of those (source, id) that are known."""
         ...
@@ -208,7 +203,10 @@ class Writes(Reads, Protocol):
         ...
 
     def extend(self, batch: Batch) -> None:
-        """Write what a batch that is yet growing holds by now, as far as that can be done; ``write`` does the rest."""
+        """Write what a batch that is yet growing holds by now, as far as that can be done; ``write`` does the rest.
+
+        A store that is not ``local`` may still be at it afterwards: to read then is to wait for that.
+        """
         ...
 
     def write(self, batch: Batch) -> None:

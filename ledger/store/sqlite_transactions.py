@@ -170,7 +170,6 @@ class SQLiteWrites(SQLiteReads):
     """The write transaction; see ``protocol.Writes``. What the index lacks, the tail has."""
 
     part = 200
-    reads_between = True
 
     def __init__(self, cursor: sqlite3.Cursor, index: Index, tail: Tail) -> None:
         super().__init__(cursor, index)

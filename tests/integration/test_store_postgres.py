@@ -1,15 +1,22 @@
 """The PostgreSQL store: its sessions, its plans, its schemas, and what it refuses to open."""
 
 import re
+import time
+from contextlib import suppress
 
 import psycopg
 import pytest
 
-from ledger.errors import Conflict, LedgerError, NotFound, StoreError
+from ledger import request
+from ledger.errors import Conflict, LedgerError, LifecycleRefused, NotFound, StoreError
+from ledger.flush import Receipt
 from ledger.log import Log
 from ledger.store.opening import StoreURL
 from ledger.store.postgres_schema import LONGEST_NAME
-from tests.support.events import ORIGIN, Place, requested
+from ledger.store.postgres_transactions import PostgresWrites
+from ledger.store.protocol import Batch, NewRow
+from tests.support.events import ORIGIN, Place, plain, requested
+from tests.support.preparing import started_preparer
 
 
 @pytest.fixture
@@ -66,6 +73,66 @@ def test_a_fault_of_the_server_is_raised_though_something_else_was_being_done(lo
     with pytest.raises(StoreError, match="division by zero"), log.store.writing(lambda: True) as writes:
         writes.one("SELECT 1 / (SELECT 0 FROM pg_sleep(0.1))")
     assert log.append([requested()])[0].position == 1
+
+
+@pytest.fixture(scope="module")
+def started():
+    with started_preparer() as made:
+        yield made
+
+
+class TestALargeRequest:
+    """Of one client, prepared by another process."""
+
+    @pytest.fixture
+    def asked(self, started, monkeypatch):
+        asked = []
+
+        def find_ids(writes, ids, plainly=PostgresWrites.find_ids):
+            asked.append(len(ids))
+            return plainly(writes, ids)
+
+        monkeypatch.setattr(request, "PREPARER", started)
+        monkeypatch.setattr(PostgresWrites, "find_ids", find_ids)
+        return asked
+
+    def test_is_looked_up_in_one_go(self, log, asked):
+        events = [requested(f"R-{number}", member=f"M-{number}") for number in range(1000)]
+        assert [one.position for one in log.append(events)] == list(range(1, 1001))
+        assert [count for count in asked if count] == [1000]
+        assert all(one.duplicate for one in log.append(events))
+
+    def test_is_looked_up_as_it_comes_where_it_could_not_be_foreseen(self, log, asked):
+        unread = requested("R-200").replace(b'"reservation:R-200"', b'"reservation:R-2\\u00300"')
+        nameless = requested("R-201", id="\\u0000 \\u00e9").replace(b"\\\\", b"\\")
+        events = [requested(f"R-{number}") for number in range(200)] + [unread, nameless]
+        outcomes = log.append([*events, *(requested(f"S-{number}") for number in range(200))], atomic=False)
+        assert [at for at, one in enumerate(outcomes) if not isinstance(one, Receipt)] == [201]
+        assert outcomes[200].stream == "reservation:R-200"
+        assert log.append([unread])[0].duplicate
+
+    def test_is_refused_as_a_whole_though_the_server_has_stored_its_beginning(self, log, asked):
+        events = [*(requested(f"R-{number}") for number in range(900)), plain("confirmed", "none")]
+        with pytest.raises(LifecycleRefused) as caught:
+            log.append(events)
+        assert (caught.value.index, log.head().size) == (900, 1)
+        assert len(log.append(events[:900])) == 900
+
+
+def test_the_server_stores_entries_as_they_come(log, place):
+    names = [f"R-{number}" for number in range(1, 400)]
+    rows = [NewRow(at, bytes(500), name, 1, "x", None, None, "urn:x", name) for at, name in enumerate(names, 1)]
+    with (
+        psycopg.connect(place.database, autocommit=True) as other,
+        suppress(InterruptedError),
+        log.store.writing() as writes,
+    ):
+        writes.extend(Batch(rows=rows))
+        until = time.monotonic() + 20
+        while other.execute("SELECT pg_relation_size('ledger_studio.entries')").fetchone() < (100_000,):
+            assert time.monotonic() < until, "it holds them back until the last one has come"
+        raise InterruptedError
+    assert [row.position for row in log.scan()] == [0]
 
 
 def test_every_statement_finds_its_rows_by_an_index(log):

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from ledger import preparer, request
-from ledger.errors import InvalidEvent, LifecycleRefused
+from ledger.errors import InvalidEvent, LifecycleRefused, MalformedEvent
 from ledger.event import LOCAL
 from ledger.flush import Receipt
 from ledger.preparer import Preparer
 from ledger.request import Posted
 from tests.support.events import account_changed, cloud, estimate_changed, new_log, plain, requested
+from tests.support.preparing import SECONDS, started_preparer, until_ready
 
 FAULTY = cloud("reservation.confirmed", "reservation:R-2", {"x": 1})
-SECONDS = 20
 
 
 def many(count=300, name="R"):
@@ -29,21 +29,8 @@ def many(count=300, name="R"):
 @pytest.fixture(scope="module")
 def started():
     """A process that is ready; one for all tests here, but those that lose it."""
-    made = Preparer()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preparer, "START_AFTER", 1)
-        assert made.ask(many(), LOCAL) is None, "it is asked for nothing before it is there"
-        until_ready(made)
-    yield made
-    made.close()
-
-
-def until_ready(made):
-    for _ in range(SECONDS * 100):
-        if made._process._usable:
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("the process did not get ready")
+    with started_preparer() as made:
+        yield made
 
 
 @pytest.fixture
@@ -74,10 +61,18 @@ def test_events_come_back_as_they_are_prepared_here(helped, first):
 
 def test_the_rest_of_a_request_arrives_in_pieces_in_order(helped):
     events = many(1000)
-    begun = ahead(events, first=True).begun()
+    begun = ahead(events, first=True).begun(foresee=False)
     pieces = [begun.events, *begun.rest]
     assert len(pieces) > 2
     assert [one.stream for piece in pieces for one in piece] == [f"reservation:R-{n}" for n in range(1000)]
+
+
+def test_what_the_rest_will_need_is_foreseen(helped):
+    strange = requested("R-1\0")
+    begun = ahead([*many(300), strange, b"{", plain("confirmed")], atomic=False).begun(foresee=True)
+    events = [one for piece in begun.rest for one in piece if not isinstance(one, InvalidEvent | MalformedEvent)]
+    assert begun.foreseen == [(one.source, one.id, one.stream, one.member) for one in events]
+    assert len(events) == 301
 
 
 def test_a_fault_is_met_with_its_index_and_path(helped):
