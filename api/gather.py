@@ -4,7 +4,7 @@ Owns the crossing between event loop and writer for requests of one event, which
 group is being committed wait and go together as the next. A group goes as soon as a turn of the loop brings no more to
 it, so that an event which comes alone waits for nothing, and those that come in a rush share the cost of a commit, of
 waking a thread and of waking the loop. Each event still stands for itself: one that is refused takes no other with it.
-A waiter that is cancelled leaves its event alone: what was handed over is committed.
+A waiter that is cancelled, or gives up, leaves its event alone: what was handed over is committed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from msgspec import Raw
 
+from api.problems import Unrecorded
 from ledger.errors import Busy, EventError
 from ledger.event import Credential
 from ledger.flush import Outcome, Receipt
@@ -49,15 +50,23 @@ class Gathering:
         self._turning = False
         self._flying = 0
 
-    async def append(self, event: bytes | Raw, credential: Credential) -> Receipt:
-        """Append one event; returns when it is durable. Raises ``Busy``, and as ``Log.append`` does, with index 0."""
+    async def append(self, event: bytes | Raw, credential: Credential, seconds: float) -> Receipt:
+        """Append one event; returns when it is durable.
+
+        Raises ``Busy``, ``Unrecorded`` when that takes longer than so many seconds, and as ``Log.append`` does, with
+        index 0.
+        """
         if len(self._waiting) >= MAX_WAITING:
             raise Busy(f"{MAX_WAITING:,} events wait already")
         waiter: asyncio.Future[Receipt] = self._loop.create_future()
         self._waiting.append(_Waiting(event, credential, waiter))
         if not self._turning and not self._flying:
             self._begin()
-        return await waiter
+        patience = self._loop.call_later(seconds, _give_up, waiter, seconds)  # a fourth of what asyncio.timeout takes
+        try:
+            return await waiter
+        finally:
+            patience.cancel()
 
     def _begin(self) -> None:
         self._turning = True
@@ -103,12 +112,17 @@ class Gathering:
             return
         for one, outcome in zip(group, done.result(), strict=True):
             if one.waiter.done():
-                continue  # its request was cancelled
+                continue  # its request was cancelled, or has waited for too long
             if isinstance(outcome, EventError):
                 outcome.index = 0
                 one.waiter.set_exception(outcome)
             else:
                 one.waiter.set_result(outcome)
+
+
+def _give_up(waiter: asyncio.Future[Receipt], seconds: float) -> None:
+    if not waiter.done():
+        waiter.set_exception(Unrecorded(seconds))
 
 
 def _fail(group: Sequence[_Waiting], error: BaseException) -> None:

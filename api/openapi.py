@@ -165,6 +165,7 @@ _POSTING: tuple[type[Exception], ...] = (
     problems.BadRequest, errors.MalformedEvent, errors.InvalidEvent, errors.RoleDenied, problems.TooSlow,
     errors.VersionConflict, errors.IdConflict, errors.OversizedEvent, problems.BodyTooLarge, problems.UnsupportedMedia,
     errors.LifecycleRefused, problems.AllRejected, errors.Busy, errors.ReadOnly, errors.ForkError,
+    problems.Unrecorded,
 )  # fmt: skip
 
 

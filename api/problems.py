@@ -118,6 +118,17 @@ class BeingReplayed(RequestError):
         self.retry_after = retry_after
 
 
+class Unrecorded(RequestError):
+    """Events were taken, and not recorded within so many ``seconds``; they may yet be. A retry tells."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the events were not recorded within {seconds:g} s, and may yet be",
+            advice="repeat the request as it was: what is recorded by then gets its first receipt",
+        )
+        self.retry_after = 5
+
+
 class Kind(NamedTuple):
     """Status, stable name and title of a problem type."""
 
@@ -156,6 +167,7 @@ TABLE: dict[type[Exception], Kind] = {
     errors.StoreFull: Kind(503, "store-full", "There is no room for more events"),
     errors.StoreLocked: Kind(503, "store-locked", "Another program holds the store"),
     errors.StoreUnreachable: Kind(503, "store-unreachable", "The store does not answer"),
+    Unrecorded: Kind(503, "unrecorded", "The events are not recorded yet"),
     BeingReplayed: Kind(503, "being-replayed", "The past moment is being replayed"),
     Unready: Kind(503, "projection-unready", "The projection is being built"),
     errors.QuorumMissed: Kind(503, "quorum-missed", "Too few witnesses cosigned"),
@@ -169,7 +181,9 @@ _EXTENSIONS = (
     "index", "path", "expected", "actual", "state", "event", "position", "parameter", "accepted", "limit", "rejected",
     "size", "retry_after",
 )  # fmt: skip
-_TOLD = (errors.Busy, errors.QuorumMissed, errors.ReadOnly, errors.ForkError, NotReached, BeingReplayed, Unready)
+_TOLD = (
+    errors.Busy, errors.QuorumMissed, errors.ReadOnly, errors.ForkError, NotReached, BeingReplayed, Unready, Unrecorded,
+)  # fmt: skip
 """Faults of 500 and above whose own words a caller may read: they name no file and no key."""
 READ_ONLY_SECONDS = 60
 """What Retry-After says while a ledger is read-only or its disk full: a person must act first."""
@@ -220,7 +234,7 @@ def _headers(error: Exception) -> dict[str, str]:
         return {"Retry-After": str(UNREADY_SECONDS)}
     if isinstance(error, errors.StoreUnreachable):
         return {"Retry-After": str(UNREACHABLE_SECONDS)}
-    if isinstance(error, errors.Busy | NotReached | BeingReplayed):
+    if isinstance(error, errors.Busy | NotReached | BeingReplayed | Unrecorded):
         return {"Retry-After": str(max(1, round(error.retry_after)))}
     if isinstance(error, TooSlow | BodyTooLarge):
         return {"Connection": "close"}  # what is left of the body is not read

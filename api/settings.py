@@ -33,6 +33,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Events of one request."""
     body_seconds: Annotated[float, Meta(gt=0, le=3600)] = 30.0
     """Seconds in which a request body must have arrived."""
+    append_seconds: Annotated[float, Meta(gt=0, le=3600)] = 40.0
+    """Seconds that a post waits for its events to be recorded; more than the 30 that a store's lock is waited for."""
     body_memory: Annotated[int, Meta(ge=1024)] = 128 * MEBIBYTE
     """Bytes of request bodies held at once, over all ledgers, or twice ``body_limit`` if that is more; a body beyond is
     refused as busy. One ledger by itself uses half."""

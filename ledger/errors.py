@@ -162,7 +162,10 @@ class StoreFull(StoreError):
 
 
 class StoreLocked(StoreError):
-    """Another program holds the database's lock, and did not let go in time; nothing was written."""
+    """Another program holds a lock, the database's or one in the key folder, and did not let go in time.
+
+    Nothing was written.
+    """
 
 
 class StoreUnreachable(StoreError):

@@ -244,6 +244,19 @@ class Log:
         self._writer.submit(posted).add_done_callback(functools.partial(_pass_on, answer))
         return answer
 
+    @property
+    def checked(self) -> bool:
+        """Whether ``submit`` reads nothing of the store any more, and so waits for nobody. See ``check``."""
+        return self._tree.checked
+
+    def check(self) -> None:
+        """See, once, that the store extends what was signed, by the keys here; else the first ``submit`` does it.
+
+        It may take as long as an index that has to be made anew. Raises ``ForkError``, ``KeyFileError`` and
+        ``StoreError``.
+        """
+        self._check_memory()
+
     def rotate_keys(self, reason: str, credential: Credential = LOCAL) -> Receipt:
         """Replace the signing keys, for a ``reason`` given by its code; for owners only. See ``ledger.succession``.
 

@@ -2,6 +2,7 @@
 
 Owns how such a file is written (whole or not at all, and durably), read (refused when others may read it, or when it is
 somebody else's or a link), locked and destroyed. Never knows what one holds, but that a secret is 32 bytes in hex.
+The order in which locks are taken, of files and all others, is that of docs/adr/0015-locks-and-their-order.md.
 """
 
 from __future__ import annotations
@@ -10,15 +11,20 @@ import errno
 import fcntl
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK
 
-from ledger.errors import KeyFileError, StoreFull
+from ledger.errors import KeyFileError, StoreFull, StoreLocked
 from ledger.privacy import KEY_SIZE
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+LOCK_SECONDS = 30.0
+"""How long a lock file is waited for, as a store's lock is: who holds it longer is stopped, or waits for the store."""
+_LOCK_PAUSES = (0.001, 0.02)
+"""Seconds between two looks at a lock that is held: at first, and at most. The system knows no wait that ends."""
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -119,13 +125,34 @@ def read_secret(path: Path) -> bytes:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path``, made if need be, against other threads and processes."""
+    """Hold the lock file ``path``, made if need be, against other threads and processes.
+
+    Raises ``StoreLocked`` when somebody else holds it for longer than ``LOCK_SECONDS``.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor, path)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    until = time.monotonic() + LOCK_SECONDS
+    pause, longest = _LOCK_PAUSES
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise StoreLocked(
+                    f"{path} was locked for {LOCK_SECONDS:g} s",
+                    advice="see which process holds it (lsof, or /proc/locks): it is stopped, or waits for the store",
+                ) from None
+            time.sleep(pause)
+            pause = min(2 * pause, longest)
+        else:
+            return
 
 
 def overwrite(path: Path, content: bytes) -> None:

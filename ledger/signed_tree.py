@@ -89,6 +89,11 @@ class SignedTree:
         """The last checkpoint that was signed here, remembered outside the store."""
         return self._signer.remembered()
 
+    @property
+    def checked(self) -> bool:
+        """Whether ``check_memory`` has nothing left to do."""
+        return self._extends
+
     def check_memory(self) -> None:
         """See, once, that the store extends what was signed, by the keys here.
 

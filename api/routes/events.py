@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from api import bodies, negotiation, problems, queries, reading
 from api.ledgers import Ledgers
-from api.problems import AllRejected
+from api.problems import AllRejected, Unrecorded
 from api.queries import EntryQuery, EventsQuery, PostQuery
 from api.room import Room, Threads
 from api.routes import Routes
@@ -45,6 +45,7 @@ async def post_events(request: Request) -> Response:
     room: Room = request.app.state.room
     with room.share(access.name) as share:
         body = await bodies.read(request, settings, share)
+        await _check(request, access)
         if len(body) > INLINE_BYTES:
             outcomes = await _append_large(request, access, media_type, body, atomic)
         else:
@@ -53,16 +54,25 @@ async def post_events(request: Request) -> Response:
     return _answer(request, access.name, outcomes)
 
 
+async def _check(request: Request, access: Access) -> None:
+    """Before the first append: what it reads of the store must not hold the event loop. Raises as ``Log.check``."""
+    if not access.log.checked:
+        posters: Threads = request.app.state.posters
+        await posters.run(access.name, access.log.check)
+
+
 async def _append(request: Request, access: Access, events: Sequence[bytes | Raw], atomic: bool) -> list[Outcome]:
+    settings: Settings = request.app.state.settings
     if len(events) == 1:
         ledgers: Ledgers = request.app.state.ledgers
+        gathering = ledgers.gathering(access.name, access.log)
         try:
-            return [await ledgers.gathering(access.name, access.log).append(events[0], access.credential)]
+            return [await gathering.append(events[0], access.credential, settings.append_seconds)]
         except EventError as error:
             if atomic:
                 raise
             return [error]
-    return await asyncio.shield(asyncio.wrap_future(access.log.submit(events, access.credential, atomic=atomic)))
+    return await _recorded(access.log.submit(events, access.credential, atomic=atomic), settings)
 
 
 async def _append_large(request: Request, access: Access, media_type: str, body: bytes, atomic: bool) -> list[Outcome]:
@@ -73,8 +83,18 @@ async def _append_large(request: Request, access: Access, media_type: str, body:
         events = bodies.split(media_type, body, settings.body_events)
         return access.log.submit(events, access.credential, atomic=atomic)
 
+    return await _recorded(await posters.run(access.name, submit), settings)
+
+
+async def _recorded(submitted: Future[list[Outcome]], settings: Settings) -> list[Outcome]:
+    """What comes of events that were handed over. Raises ``Unrecorded`` when that takes too long."""
     # Shielded: a cancelled request must not cancel a future that the writer is about to resolve.
-    return await asyncio.shield(asyncio.wrap_future(await posters.run(access.name, submit)))
+    waiting = asyncio.shield(asyncio.wrap_future(submitted))
+    try:
+        async with asyncio.timeout(settings.append_seconds):
+            return await waiting
+    except TimeoutError:
+        raise Unrecorded(settings.append_seconds) from None
 
 
 def _answer(request: Request, ledger: str, outcomes: list[Outcome]) -> Response:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from api.gather import GROUP, Gathering
+from api.problems import Unrecorded
 from ledger.errors import Busy, LifecycleRefused
 from ledger.event import LOCAL, Credential
 from ledger.log import Log
@@ -38,7 +40,7 @@ def submitted(log: Log, monkeypatch) -> list[int]:
 def test_events_of_the_same_turn_go_together(log: Log, submitted):
     async def run():
         gathering = Gathering(log)
-        return await asyncio.gather(*(gathering.append(requested(f"R-{number}"), LOCAL) for number in range(50)))
+        return await asyncio.gather(*(gathering.append(requested(f"R-{number}"), LOCAL, 60) for number in range(50)))
 
     receipts = asyncio.run(run())
     assert [one.position for one in receipts] == list(range(1, 51))
@@ -48,10 +50,10 @@ def test_events_of_the_same_turn_go_together(log: Log, submitted):
 def test_what_comes_while_a_group_is_committed_goes_as_the_next(log: Log, submitted):
     async def run():
         gathering = Gathering(log)
-        first = asyncio.ensure_future(gathering.append(requested("R-first"), LOCAL))
+        first = asyncio.ensure_future(gathering.append(requested("R-first"), LOCAL, 60))
         while not submitted:  # noqa: ASYNC110 - the moment right after the first was handed over
             await asyncio.sleep(0)
-        later = [asyncio.ensure_future(gathering.append(requested(f"R-{number}"), LOCAL)) for number in range(20)]
+        later = [asyncio.ensure_future(gathering.append(requested(f"R-{number}"), LOCAL, 60)) for number in range(20)]
         return await asyncio.gather(first, *later)
 
     assert len(asyncio.run(run())) == 21
@@ -61,7 +63,9 @@ def test_what_comes_while_a_group_is_committed_goes_as_the_next(log: Log, submit
 def test_a_group_has_a_bound(log: Log, submitted):
     async def run():
         gathering = Gathering(log)
-        await asyncio.gather(*(gathering.append(requested(f"R-{number}"), LOCAL) for number in range(GROUP * 2 + 3)))
+        await asyncio.gather(
+            *(gathering.append(requested(f"R-{number}"), LOCAL, 60) for number in range(GROUP * 2 + 3))
+        )
 
     asyncio.run(run())
     assert submitted == [GROUP, GROUP, 3]
@@ -71,7 +75,7 @@ def test_a_refused_event_takes_no_other_with_it_and_has_index_0(log: Log):
     async def run():
         gathering = Gathering(log)
         events = [requested("R-1"), plain("confirmed", "R-9"), b"{", requested("R-2")]
-        return await asyncio.gather(*(gathering.append(one, LOCAL) for one in events), return_exceptions=True)
+        return await asyncio.gather(*(gathering.append(one, LOCAL, 60) for one in events), return_exceptions=True)
 
     first, refused, malformed, last = asyncio.run(run())
     assert (first.position, last.position) == (1, 2)
@@ -83,7 +87,7 @@ def test_each_event_is_sealed_with_the_credential_that_posted_it(log: Log, submi
     async def run():
         gathering = Gathering(log)
         await asyncio.gather(
-            *(gathering.append(requested(f"R-{number}"), (LOCAL, OTHER)[number % 2]) for number in range(6))
+            *(gathering.append(requested(f"R-{number}"), (LOCAL, OTHER)[number % 2], 60) for number in range(6))
         )
 
     asyncio.run(run())
@@ -97,8 +101,8 @@ def test_each_event_is_sealed_with_the_credential_that_posted_it(log: Log, submi
 def test_a_cancelled_waiter_leaves_its_event_and_the_others_alone(log: Log):
     async def run():
         gathering = Gathering(log)
-        gone = asyncio.ensure_future(gathering.append(requested("R-gone"), LOCAL))
-        stays = asyncio.ensure_future(gathering.append(requested("R-stays"), LOCAL))
+        gone = asyncio.ensure_future(gathering.append(requested("R-gone"), LOCAL, 60))
+        stays = asyncio.ensure_future(gathering.append(requested("R-stays"), LOCAL, 60))
         await asyncio.sleep(0)
         gone.cancel()
         return await stays
@@ -113,9 +117,9 @@ def test_a_full_queue_refuses_the_group_and_the_next_is_taken(log: Log, monkeypa
         monkeypatch.setattr("ledger.writer.MAX_QUEUED", 0)
         log._writer._queued = 1
         with pytest.raises(Busy):
-            await gathering.append(requested("R-1"), LOCAL)
+            await gathering.append(requested("R-1"), LOCAL, 60)
         log._writer._queued = 0
-        return await gathering.append(requested("R-1"), LOCAL)
+        return await gathering.append(requested("R-1"), LOCAL, 60)
 
     assert asyncio.run(run()).position == 1
 
@@ -125,7 +129,7 @@ def test_more_than_may_wait_for_a_group_are_refused_at_once(log: Log, monkeypatc
 
     async def run():
         gathering = Gathering(log)
-        waiting = [asyncio.ensure_future(gathering.append(requested(f"R-{number}"), LOCAL)) for number in range(5)]
+        waiting = [asyncio.ensure_future(gathering.append(requested(f"R-{number}"), LOCAL, 60)) for number in range(5)]
         return await asyncio.gather(*waiting, return_exceptions=True)
 
     outcomes = asyncio.run(run())
@@ -141,7 +145,22 @@ def test_a_fault_that_nobody_foresaw_reaches_its_callers(log: Log, monkeypatch):
 
     async def run():
         async with asyncio.timeout(10):
-            await Gathering(log).append(requested("R-1"), LOCAL)
+            await Gathering(log).append(requested("R-1"), LOCAL, 60)
 
     with pytest.raises(RuntimeError, match="unforeseen"):
         asyncio.run(run())
+
+
+def test_who_has_waited_for_too_long_hears_that_it_may_yet_be_recorded_and_it_is(log: Log, monkeypatch):
+    taken = []
+    submit = log.submit
+    monkeypatch.setattr(log, "submit", lambda *given, **named: taken.append(submit(*given, **named)) or Future())
+
+    async def run():
+        gathering = Gathering(log)
+        with pytest.raises(Unrecorded, match=r"within 0\.05 s") as caught:
+            await gathering.append(requested("R-1"), LOCAL, 0.05)
+        return caught.value.retry_after
+
+    assert asyncio.run(run()) == 5
+    assert [one.position for one in taken[0].result()] == [1]

@@ -1,10 +1,17 @@
 """Events in: what each content type holds, what is answered, and what is refused."""
 
 import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from api.routes import events as events_route
+from ledger import private_files
 from tests.support import http
 from tests.support.events import cloud, estimate_changed, plain, requested
 from tests.support.http import BATCH, NDJSON, ONE, Service, batch, slug
@@ -232,3 +239,51 @@ def test_what_was_posted_is_what_a_command_line_append_would_record(service: Ser
     assert b"a person's words" not in row.entry
     assert json.loads(row.entry)["event"]["actor"] == {"id": "owner", "role": "admin"}
     assert service.log.disclose([row]) == [{"notes": "a person's words"}]
+
+
+@contextmanager
+def held(file: Path) -> Iterator[None]:
+    """While it lasts, nobody else writes to a database."""
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize("count", [1, 3, 100])
+def test_who_posts_while_the_store_is_locked_hears_in_bounded_time_and_the_retry_gets_the_receipts(tmp_path, count):
+    body = batch(*(requested(f"R-{number}", id=f"e-{number}") for number in range(count)))
+    with http.service(tmp_path, append_seconds=0.2) as service:
+        assert service.post(requested("first")).status_code == 201
+        with held(tmp_path / "studio" / "ledger.db"):
+            answer = service.post(body, BATCH)
+            assert (answer.status_code, slug(answer), answer.headers["retry-after"]) == (503, "unrecorded", "5")
+        until = time.monotonic() + 20
+        while (again := service.post(body, BATCH)).status_code == 503 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert again.status_code in (200, 201), again.text
+        assert [one["position"] for one in receipts(again)] == list(range(2, 2 + count))
+        assert service.log.head().size == 2 + count
+
+
+def test_what_the_first_append_has_to_read_does_not_hold_other_requests(tmp_path):
+    with http.service(tmp_path) as service, ThreadPoolExecutor() as pool:
+        with held(tmp_path / "studio" / "index.db"):  # as by a process that makes it anew
+            posted = pool.submit(service.post, requested("R-1"))
+            with pytest.raises(TimeoutError):
+                posted.result(0.5)
+            assert pool.submit(service.client.get, "/healthz").result(5).status_code == 200
+        assert posted.result(30).status_code == 201
+
+
+def test_a_process_that_holds_the_signer_s_lock_holds_no_reader_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(private_files, "LOCK_SECONDS", 0.2)
+    with http.service(tmp_path) as service:
+        with private_files.locked(tmp_path / "studio" / "keys" / ".signer.lock"):
+            assert service.post(requested("R-1")).status_code == 201
+            answer = service.get("/checkpoint")
+            assert (answer.status_code, slug(answer)) == (503, "store-locked")
+            assert service.get("/events").status_code == 200
+        assert service.get("/checkpoint").status_code == 200
