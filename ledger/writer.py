@@ -8,6 +8,9 @@ interpreter that compute at once gain nothing, and lose a quarter to handing it 
 load large requests are prepared by another process (``ledger.preparer``) while this thread decides and seals what has
 arrived of them. While a store waits for its database, the thread prepares what waits in the queue.
 
+The thread holds none of the locks of the key folder, and takes none: whoever waits for what they submitted may hold one
+(docs/adr/0015-locks-and-their-order.md).
+
 A commit that got no answer (the database's connection broke) is looked for under the head's next lock, which is had
 only when its fate is decided, so that its callers hear the truth.
 
