@@ -5,7 +5,8 @@ partial tiles removed that a full one replaces. So at any moment, and after a cr
 checkpoint and all that it needs. What is there is not sent again. Never signs, and never asks a witness.
 
 Invariant: a vault follows one history. What it holds already is compared first: another log's, a forked or a longer
-publication is left as it is, and refused.
+publication is left as it is, and refused. Told to write *again*, it looks at the content of every object, and replaces
+what is not the ledger's; a signed checkpoint of another history stays evidence all the same.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from itertools import islice
 from typing import NamedTuple
 
 from ledger.checkpoint import Checkpoint
-from ledger.errors import Conflict, ForkError, LedgerError, MalformedNote, SignatureError, VerificationError
+from ledger.errors import (
+    BadSignature,
+    Conflict,
+    ForkError,
+    LedgerError,
+    MalformedNote,
+    SignatureError,
+    VerificationError,
+)
 from ledger.log import Log
 from ledger.merkle import HASH_SIZE, leaf_hash
 from ledger.note import MAX_NOTE_BYTES, parse_note
@@ -34,7 +43,7 @@ SENDERS = 8
 _CHUNK = 256
 
 Tick = Callable[[int, int | None], None]
-"""Told how many objects are sent, and of how many."""
+"""Told how many objects are done, and of how many."""
 
 
 class Stopped(LedgerError):
@@ -55,11 +64,23 @@ class Publisher:
     checkpoint.
     """
 
-    def __init__(self, log: Log, vault: Vault, *, entries: bool, stopping: Callable[[], bool] = lambda: False) -> None:
-        """``entries``: the entry bundles too, which hold no private value but everything else."""
+    def __init__(
+        self,
+        log: Log,
+        vault: Vault,
+        *,
+        entries: bool,
+        again: bool = False,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """``entries``: the entry bundles too, which hold no private value but everything else.
+
+        ``again``: compare the content of what is there, at every publication, and write anew what is damaged.
+        """
         self._log = log
         self._vault = vault
         self._entries = entries
+        self._again = again
         self._stopping = stopping
         self._complete: int | None = None  # the size up to which the vault is known to hold everything
 
@@ -72,28 +93,44 @@ class Publisher:
         """
         there = self._there()
         before = 0 if there is None else self._published(there)
-        if before > checkpoint.size:
-            return Published(before, 0)
+        size = checkpoint.size
+        if there is not None and before > size:
+            if not self._again:
+                return Published(before, 0)
+            size, note = before, there
         known, self._complete = self._complete, None  # a failure from here on leaves us knowing nothing
-        wanted: Iterable[str] = self._paths(checkpoint.size, before)
-        obsolete: Iterable[str] = self._replaced(checkpoint.size, before)  # looked up when it is removed
-        if known != before:
-            wanted, obsolete = self._compare(checkpoint.size)
+        wanted: Iterable[str] = self._paths(size, before)
+        obsolete: Iterable[str] = self._replaced(size, before)  # looked up when it is removed
+        if known != before or self._again:
+            wanted, obsolete = self._compare(size)
         sent = self._send(wanted, tick)
         if there != (now := self._there()):  # another process published meanwhile, which took its time
             later = 0 if now is None else self._published(now)
-            if later > checkpoint.size:
+            if later > size:
                 return Published(later, sent)  # its partial tiles may have replaced ours
         if now != note:
             self._vault.put(CHECKPOINT, note, SIGNED_TEXT)
             sent += 1
         self._vault.remove(obsolete)
-        self._complete = checkpoint.size
-        return Published(checkpoint.size, sent)
+        self._complete = size
+        return Published(size, sent)
 
     def _there(self) -> bytes | None:
-        """The checkpoint in the vault, if there is one."""
-        return self._vault.get(CHECKPOINT, MAX_NOTE_BYTES)
+        """The checkpoint in the vault, if there is one; a damaged one counts as none where it may be written again."""
+        try:
+            note = self._vault.get(CHECKPOINT, MAX_NOTE_BYTES)
+        except Oversized:
+            if self._again:
+                return None
+            raise
+        if note is not None and self._again:
+            try:
+                self._log.key_history.open(note)
+            except (MalformedNote, BadSignature):
+                return None
+            except SignatureError:
+                pass  # it is somebody else's: refused like any publication of theirs
+        return note
 
     def _published(self, note: bytes) -> int:
         """The size of the publication in the vault, which is ours and of this history."""
@@ -136,7 +173,7 @@ class Publisher:
         wanted = list(self._paths(size))
         whole = there.union(wanted)
         obsolete = [path for path in there if (full := _full_one(path)) is not None and full in whole]
-        return [path for path in wanted if path not in there], obsolete
+        return wanted if self._again else [path for path in wanted if path not in there], obsolete
 
     def _replaced(self, size: int, before: int) -> Iterator[str]:
         """The partial tiles of publications up to ``before`` whose full one is there since: at most one a level."""
@@ -149,11 +186,12 @@ class Publisher:
     def _send(self, paths: Iterable[str], tick: Tick) -> int:
         """Send tiles, in any order, and return once all of them are durable; how many there were."""
         total = len(paths) if isinstance(paths, list) else None
-        left, sent = iter(paths), 0
+        left, sent, done = iter(paths), 0, 0
         with ThreadPoolExecutor(SENDERS, "publish") as senders:
             while chunk := list(islice(left, _CHUNK)):
                 sent += sum(senders.map(self._send_one, chunk))
-                tick(sent, total)
+                done += len(chunk)
+                tick(done, total)
         return sent
 
     def _send_one(self, path: str) -> int:
@@ -161,12 +199,17 @@ class Publisher:
             raise Stopped("the publication was stopped")
         content = self._log.tile(path)
         self._check_bundle(parse_path(path), content)
+        if self._again:
+            if not self._differs(path, content):
+                return 0
+            self._vault.put(path, content, TILE)
+            return 1
         if self._vault.add(path, content, TILE):
             return 1
         if self._differs(path, content):
             raise Conflict(
                 f"{self._vault.place} holds something else under {path} than the ledger",
-                advice="find out who wrote it; remove that object, and publish again",
+                advice="find out who wrote it, or how it was damaged; then: continuity publish --again",
             )
         return 0
 

@@ -72,13 +72,17 @@ class Publication:
         *,
         policy: TrustPolicy | None = None,
         entries: bool = False,
+        again: bool = False,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``folder`` is the ledger's; ``policy`` says whose cosignatures it takes; ``entries``: bundles too."""
+        """``folder`` is the ledger's; ``policy`` says whose cosignatures it takes; ``entries``: bundles too.
+
+        ``again``: what is there is compared, and written anew where it is damaged.
+        """
         self.place = vault.place
         self._log = log
         self._folder = folder
-        self._publisher = Publisher(log, vault, entries=entries, stopping=stopping)
+        self._publisher = Publisher(log, vault, entries=entries, again=again, stopping=stopping)
         self._witnesses = None if policy is None else witnesses_of(policy, folder, stopping)
 
     def once(self, tick: Tick = lambda done, total: None) -> Round:

@@ -19,7 +19,10 @@ import pytest
 from ledger.checkpoint import open_checkpoint
 from ledger.log import Log
 from tests.acceptance.conftest import Run
+from tests.support.events import requested
 from tests.support.forgery import stored_entries, unlocked
+from tests.support.web import folder_on_the_web
+from tools.publish import TILE
 from tools.vaults.opening import open_vault
 
 MOST = 1 << 20
@@ -163,3 +166,100 @@ def test_an_impossible_setting_is_named_before_anything_is_served(
     told = week("serve", "--port", "0", "--json")
 
     assert (told.code, re.match(rf"CONTINUITY_{name}: ", told.error["error"]) is not None) == (2, True), told.err
+
+
+# --- Is it still what was signed? ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def key(week: Run, tmp_path: Path) -> Path:
+    """The ledger's verifier keys, as an auditor has them."""
+    file = tmp_path / "studio.vkey"
+    file.write_bytes(week("keys", "export-public").out)
+    return file
+
+
+def test_an_auditor_checks_a_publication_with_nothing_but_the_keys(
+    week: Run, key: Path, bucket: str, tmp_path: Path, data: Path
+) -> None:
+    www = tmp_path / "www"
+    for place in (www, f"s3://{bucket}/x"):
+        assert week("publish", place, "--entries").code == 0
+    shutil.rmtree(data)
+    with folder_on_the_web(www) as url:
+        for place in (www, f"s3://{bucket}/x", url):
+            checked = week("check-publication", place, "--key", key)
+            assert (checked.code, checked.err) == (0, ""), checked.err
+            assert f"ok: {place}: 41 entries of ledger.example/studio" in checked.out.decode()
+            assert "2 objects (tiles and entry bundles) are what was signed" in checked.out.decode()
+        told = week("check-publication", url, "--key", key, "--json").json
+    assert (told["ok"], told["size"], told["entries"], told["at_fault"], told["faults"]) == (True, 41, True, 0, [])
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_what_is_damaged_is_named_and_publishing_again_mends_it(
+    week: Run, key: Path, bucket: str, tmp_path: Path, kind: str
+) -> None:
+    place = tmp_path / "www" if kind == "folder" else f"s3://{bucket}/x"
+    week("publish", place, "--entries")
+    vault = open_vault(str(place))
+    bundle = vault.get("tile/entries/000.p/41", MOST) or b""
+    vault.put("tile/entries/000.p/41", bundle.replace(b"R-2101", b"R-2109", 1), TILE)
+
+    told = week("check-publication", place, "--key", key, "--json")
+    vault.remove(["tile/0/000.p/41"])
+    checked = week("check-publication", place, "--key", key)
+
+    assert (told.code, checked.code) == (20, 20)
+    (fault,) = told.json["faults"]
+    assert (fault["path"], fault["fault"]) == ("tile/entries/000.p/41", "differs")
+    assert re.fullmatch(r"its entry at position \d+ is not the one that the tree has", fault["detail"])
+    assert "FAULT tile/0/000.p/41, missing: it is not there; not all below it can be" in checked.out.decode()
+    assert f"continuity publish {place} --entries --again" in checked.out.decode()
+    assert week("publish", place, "--entries", "--again", "--json").json["files"] == 2
+    assert week("check-publication", place, "--key", key).code == 0
+
+
+def test_a_publication_has_to_be_signed_cosigned_and_to_extend_what_was_kept(
+    week: Run, key: Path, tmp_path: Path
+) -> None:
+    www, kept, nobody = tmp_path / "www", tmp_path / "kept.checkpoint", tmp_path / "nobody.policy"
+    missing = week("check-publication", www, "--key", key)
+    week("publish", www)
+    week("init", "other", "--origin", "ledger.example/other")
+    other = tmp_path / "other.vkey"
+    other.write_bytes(week("--ledger", "other", "keys", "export-public").out)
+    witness = week("witness", "init", tmp_path / "w1", "--name", "w1.example").out.decode().splitlines()[0]
+    nobody.write_text(f"log {key.read_text().splitlines()[0]}\nwitness w1 {witness}\nquorum w1\n")
+    set_back = tmp_path / "set-back"
+    shutil.copytree(www, set_back)
+    week("append", "-", stdin=requested("R-late"))
+    kept.write_bytes(week("checkpoint").out)
+    stranger = week("check-publication", www, "--key", other)
+    uncosigned = week("check-publication", www, "--key", key, "--policy", nobody)
+    behind = week("check-publication", set_back, "--key", key, "--since", kept)
+    week("publish", www)
+    extended = week("check-publication", www, "--since", kept)
+    (www / "checkpoint").write_bytes((www / "checkpoint").read_bytes().replace(b"\n42\n", b"\n41\n"))
+    forged = week("check-publication", www)
+    mended = week("publish", www, "--again")
+    unpublished = week("check-publication", www, "--entries")
+
+    codes = [each.code for each in (missing, stranger, uncosigned, behind, extended, forged, mended, unpublished)]
+    assert codes == [10, 22, 20, 21, 0, 22, 0, 20]
+    assert "there is no checkpoint" in missing.err
+    assert "holds 41 entries, the checkpoint that you kept 42" in behind.err
+    assert f"{www}: checkpoint:" in forged.err
+    assert "publish --again" in forged.err
+    assert week("check-publication", www).code == 0
+
+
+def test_a_wrong_command_line_of_a_check_is_said_to_be_wrong(week: Run, key: Path, tmp_path: Path) -> None:
+    for arguments in (
+        ["check-publication", "ftp://host/x", "--key", key],
+        ["check-publication", "https://me:secret@host/x", "--key", key],
+        ["check-publication", tmp_path, "--rotations", key],
+        ["publish", tmp_path / "www", "--again", "--every", "5"],
+    ):
+        refused = week(*arguments)
+        assert (refused.code, "secret" in refused.err) == (2, False), refused.err

@@ -19,6 +19,7 @@ from tools.cli import output
 from tools.cli.commands import (
     append,
     audit,
+    check_publication,
     credentials,
     diff,
     erase,
@@ -97,6 +98,7 @@ for each in (
     slices.check_slice,
     redaction.redaction,
     publish.publish,
+    check_publication.check_publication,
     erase.erase,
     erase.purge,
     keys.keys,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tools.vaults.folder import FolderVault
-from tools.vaults.protocol import Vault
+from tools.vaults.protocol import Reader, Vault
 
 S3 = "s3://"
 
@@ -23,6 +23,18 @@ def open_vault(place: str, *, endpoint: str | None = None) -> Vault:
     if not place or "://" in place:
         raise ValueError(f"not a vault: {place!r}; it is a folder, or s3://BUCKET/PREFIX")
     return FolderVault(Path(place))
+
+
+def open_reader(place: str, *, endpoint: str | None = None) -> Reader:
+    """What can be read at a place: a vault, or by ``http://`` or ``https://`` what a web server serves of one.
+
+    Raises ``ValueError`` saying what is wrong.
+    """
+    if place.startswith(("http://", "https://")):
+        from tools.vaults.web import WebReader  # noqa: PLC0415 - as above
+
+        return WebReader(place)
+    return open_vault(place, endpoint=endpoint)
 
 
 def below(place: str, name: str) -> str:

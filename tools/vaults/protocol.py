@@ -26,8 +26,8 @@ class Kind(NamedTuple):
     cache_control: str
 
 
-class Vault(Protocol):
-    """A place for objects. Safe for use from several threads.
+class Reader(Protocol):
+    """A place whose objects can be read. Safe for use from several threads.
 
     Whoever gets an object says how large it may be: what lies in a vault may come from anybody.
 
@@ -41,6 +41,10 @@ class Vault(Protocol):
 
     def get(self, key: str, most: int) -> bytes | None:
         """An object's content; None when there is none. Raises ``Oversized`` above ``most`` bytes."""
+
+
+class Vault(Reader, Protocol):
+    """A place for objects. Its methods raise as those of ``Reader`` do."""
 
     def head(self, key: str) -> int | None:
         """An object's bytes; None when there is none."""

@@ -6,14 +6,15 @@ import threading
 import pytest
 
 from ledger.checkpoint import open_checkpoint
-from ledger.errors import Conflict, ForkError
+from ledger.errors import Conflict, ForkError, NotFound, SignatureError
 from ledger.log import Log
 from ledger.merkle import leaf_hash
 from ledger.tiles import Edge, entries_path, parse_bundle, tile_path, tiles_at
 from tests.support.events import ORIGIN, requested
 from tools.publish import Publisher, Stopped
+from tools.published import PublicationCheck, fetch_checkpoint
 from tools.vaults.opening import open_vault
-from tools.vaults.protocol import Oversized, VaultUnreachable
+from tools.vaults.protocol import Kind, Oversized, VaultUnreachable
 
 MOST = 1 << 20
 
@@ -258,3 +259,54 @@ def test_a_tile_that_somebody_put_there_before_is_not_taken_for_ours(log, vault,
     with pytest.raises(Conflict, match=r"something else under tile/0/000\.p/250"):
         published(log, Late())
     assert vault.get("checkpoint", MOST) is None
+
+
+def damage(vault, key, content):
+    """What an object becomes in a vault, behind everybody's back; None removes it."""
+    if content is None:
+        vault.remove([key])
+    else:
+        vault.put(key, content, Kind("application/octet-stream", "no-cache"))
+
+
+@pytest.mark.parametrize("key", ["checkpoint", "tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1", "tile/entries/000"])
+@pytest.mark.parametrize("how", ["missing", "cut", "flipped", "longer"])
+def test_what_was_damaged_is_found_by_a_check_and_written_anew_by_publishing_again(log, vault, key, how):
+    grow(log, 300)
+    published(log, vault, entries=True)
+    before = {each: vault.get(each, MOST) for each in vault.list("")}
+    right = before[key]
+    wrong = {"missing": None, "cut": right[:-1], "flipped": right[:-1] + bytes([right[-1] ^ 1]), "longer": right + b"x"}
+    damage(vault, key, wrong[how])
+
+    if key == "checkpoint":
+        with pytest.raises((NotFound, SignatureError)):
+            open_checkpoint(fetch_checkpoint(vault), log.verifier_keys)
+    else:
+        faults = []
+        PublicationCheck(vault, log.checkpoint()[0], entries=True).run(faults.append)
+        assert [fault.path for fault in faults] == [key]
+
+    assert published(log, vault, publisher=Publisher(log, vault, entries=True, again=True)) == (300, 1)
+    assert {each: vault.get(each, MOST) for each in vault.list("")} == before
+    assert published(log, vault, publisher=Publisher(log, vault, entries=True, again=True)) == (300, 0)
+
+
+def test_publishing_again_takes_no_other_log_s_place_nor_another_history_s(log, vault, tmp_path):
+    with Log.create(tmp_path / "data", "twin", ORIGIN).log as twin:
+        published(twin, vault)
+    before = {key: vault.get(key, MOST) for key in vault.list("")}
+    with pytest.raises(Conflict, match="not this ledger's"):
+        published(log, vault, publisher=Publisher(log, vault, entries=False, again=True))
+    assert {key: vault.get(key, MOST) for key in vault.list("")} == before
+
+
+def test_publishing_again_mends_a_place_that_is_ahead_and_leaves_its_checkpoint(log, vault):
+    earlier = log.checkpoint()
+    grow(log, 300)
+    published(log, vault)
+    note = vault.get("checkpoint", MOST)
+    vault.remove(["tile/0/000"])
+    assert Publisher(log, vault, entries=False, again=True).publish(*earlier) == (300, 1)
+    assert vault.get("checkpoint", MOST) == note
+    assert read_as_a_stranger(vault, log.verifier_keys, entries=False) == 300

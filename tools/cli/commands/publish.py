@@ -16,12 +16,21 @@ from tools.publishing import Publication, Round, backoff
 from tools.vaults.opening import open_vault
 from tools.vaults.protocol import Vault
 
+ENDPOINT = click.option(
+    "--endpoint",
+    envvar="CONTINUITY_S3_ENDPOINT",
+    show_envvar=True,
+    metavar="URL",
+    help="The S3 server of an s3:// vault, if it is not AWS.",
+)
+
 
 @verb(
     "publish",
     "continuity publish /srv/www/studio-log",
     "continuity publish /srv/www/studio-log --policy studio.policy --every 60",
     "continuity publish s3://studio-logs/studio --endpoint https://s3.example",
+    "continuity publish /srv/www/studio-log --entries --again",
 )
 @click.argument("place", metavar="DIR_OR_VAULT")
 @click.option(
@@ -33,16 +42,17 @@ from tools.vaults.protocol import Vault
 )
 @click.option("--entries", is_flag=True, help="The entry bundles too: all but private values becomes public.")
 @click.option("--every", type=click.IntRange(min=1), metavar="SECONDS", help="Publish again and again, until Ctrl-C.")
-@click.option(
-    "--endpoint",
-    envvar="CONTINUITY_S3_ENDPOINT",
-    show_envvar=True,
-    metavar="URL",
-    help="The S3 server of an s3:// vault, if it is not AWS.",
-)
+@click.option("--again", is_flag=True, help="Compare what is there with the ledger, and write anew what is damaged.")
+@ENDPOINT
 @pass_settings
 def publish(
-    settings: Settings, place: str, policy_file: Path | None, entries: bool, every: int | None, endpoint: str | None
+    settings: Settings,
+    place: str,
+    policy_file: Path | None,
+    entries: bool,
+    every: int | None,
+    again: bool,
+    endpoint: str | None,
 ) -> None:
     """Write checkpoint and tiles as static files (c2sp.org/tlog-tiles), for any web server and any tlog client.
 
@@ -50,16 +60,21 @@ def publish(
     CONTINUITY_S3_SECRET_KEY, or where AWS's own tools look for them.
 
     At every moment the files belong together: the checkpoint is replaced last. What is there already is not written
-    again. A place that holds another log, another history (exit code 21) or a longer one is refused. With --policy the
+    again, by its name; with --again its content is read and compared too, which check-publication does without the
+    ledger. A place that holds another log, another history (exit code 21) or a longer one is refused. With --policy the
     checkpoint carries the witnesses' cosignatures, and is published only once their quorum is reached (exit code 20
     otherwise).
     """
+    if again and every is not None:
+        raise click.UsageError(
+            "--again reads all that is there: it does not go with --every", click.get_current_context()
+        )
     policy = None if policy_file is None else read_policy(policy_file)
     vault = _vault(place, endpoint)
     with settings.opened() as log:
-        publication = Publication(log, settings.folder, vault, policy=policy, entries=entries)
+        publication = Publication(log, settings.folder, vault, policy=policy, entries=entries, again=again)
         if every is None:
-            with output.progress("sent", json=settings.json) as tick:
+            with output.progress("compared" if again else "sent", json=settings.json) as tick:
                 done = publication.once(tick)
             _tell(settings, vault, done)
         else:
