@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ledger.log import Log
 from ledger.redaction import STAFF, Policy
 from ledger.store.protocol import Selection
-from projections.show import state_at
+from projections.show import check_begun, state_at
 from projections.state import present
 
 _SEAL = frozenset({"stream", "kind", "version", "position", "recorded"})
@@ -43,8 +43,14 @@ def diff(log: Log, first: int, last: int, stream: str | None = None, policy: Pol
 
     A stream whose entries changed nothing that is shown comes with no changes. Private values are compared as far as
     they still open and the redaction ``policy`` discloses them; a value that was erased since is shown at neither
-    moment. Raises ``StoreError``.
+    moment. Raises ``NotFound`` at once when there is no such ``stream`` at all, ``StoreError``.
     """
+    if stream is not None:
+        check_begun(log, stream)
+    return _diffs(log, first, last, stream, policy)
+
+
+def _diffs(log: Log, first: int, last: int, stream: str | None, policy: Policy) -> Iterator[StreamDiff]:
     seen: set[str] = set()
     for row in log.scan(Selection(first + 1, last, stream=stream)):
         name = row.content().event.stream

@@ -37,6 +37,12 @@ def state_at(log: Log, stream: str, at: int | None = None, policy: Policy = STAF
     return fold_redacted(_entries(log, Selection(stream=stream, last=at), policy))
 
 
+def check_begun(log: Log, stream: str) -> None:
+    """Raise ``NotFound``, with what may have been meant, unless the stream has an entry."""
+    if not log.page(Selection(stream=stream), 1):
+        raise _not_found(log, stream, None)
+
+
 def _entries(log: Log, selection: Selection, policy: Policy) -> Iterator[tuple[Entry, Redacted]]:
     """The entries of a selection, each with what the policy shows of it, a page of rows at a time."""
     page: list[Row] = []

@@ -56,6 +56,13 @@ _NUMBERS: Final = f"CREATE TABLE {sql.NUMBERS} (projection TEXT PRIMARY KEY, las
 _NEXT_NUMBER: Final = (
     f"INSERT INTO {sql.NUMBERS} VALUES (?, 1) ON CONFLICT (projection) DO UPDATE SET last = last + 1 RETURNING last"
 )
+_REFUSALS: Final = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    UnicodeEncodeError,
+)
 _LOCKS: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -139,7 +146,7 @@ class SQLiteWrites(SQLiteReads):
             if changes.removed:
                 keys = [sql.key_values(key) for key in changes.removed]
                 many(f"DELETE FROM {source} WHERE {_DIALECT.has_key(table)}", keys)
-        except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, OverflowError) as error:
+        except _REFUSALS as error:
             raise RowsRefused(f"the rows of {table.name} don't fit: {error}") from error
 
     def _write(self, start: str, end: str, rows: Sequence[Values]) -> None:

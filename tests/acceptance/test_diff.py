@@ -76,5 +76,16 @@ def test_moments_the_wrong_way_round_are_refused(story: Run) -> None:
     assert (refused.code, "turn them round" in refused.err) == (2, True)
 
 
+def test_a_stream_there_is_not_is_not_found_with_what_was_meant(story: Run) -> None:
+    refused = story("diff", "--from", 0, "reservations:R-1", "--json")
+    assert refused.code == 10
+    assert (refused.error["detail"], refused.error["advice"]) == (
+        "there is no stream reservations:R-1",
+        "did you mean reservation:R-1?",
+    )
+    not_yet = story("diff", "--from", 0, "--to", 0, "reservation:R-1", "--json")
+    assert (not_yet.code, not_yet.json["streams"]) == (0, [])
+
+
 def test_a_bound_that_is_neither_position_nor_time_is_refused(story: Run) -> None:
     assert story("diff", "--from", "yesterday").code == 2

@@ -85,6 +85,17 @@ def test_a_replay_of_a_slice_needs_no_ledger_and_gives_the_same(week: Run, data:
         assert rows(tmp_path / "there.db", table) == rows(tmp_path / "here.db", table)
 
 
+def test_a_position_longer_than_any_number_is_a_fault_of_usage(week: Run, data: Path, tmp_path: Path) -> None:
+    with Log.open(data, "studio") as log:
+        (tmp_path / "studio.vkey").write_text("\n".join(map(str, log.verifier_keys)))
+    week("slice", "--out", tmp_path / "studio.slice")
+    of = ("--slice", tmp_path / "studio.slice", "--key", tmp_path / "studio.vkey")
+
+    refused = week("replay", *of, "--at", "9" * 5_000, "--out", tmp_path / "then.db")
+
+    assert (refused.code, "is no position" in refused.err) == (2, True)
+
+
 def test_a_damaged_slice_is_not_replayed(week: Run, data: Path, tmp_path: Path) -> None:
     with Log.open(data, "studio") as log:
         (tmp_path / "studio.vkey").write_text("\n".join(map(str, log.verifier_keys)))

@@ -139,6 +139,7 @@ REFUSED = {
     "nothing in a changed row": Changes(changed=[(ROWS[0][0], 1, None, None)]),
     "a text for a number": Changes(new=[("reservation:X", "one", "t", None)]),
     "a number too large": Changes(new=[("reservation:X", 2**64, "t", None)]),
+    "a text that is no Unicode": Changes(new=[("reservation:X", 1, "\ud800", None)]),
     "a thing that is no value": Changes(new=[("reservation:X", 1, {"t": 1}, None)]),
 }
 

@@ -37,7 +37,7 @@ def diff(settings: Settings, *, first: str, last: str | None, stream: str | None
 
     A and B are positions or times; the state at each is that after the entry there, so the entry at A itself is not
     among the changes. Private values are disclosed by a policy (see "redaction"), as to staff unless another is named;
-    what was erased since is shown at neither moment.
+    what was erased since is shown at neither moment. Exit code 10 when there is no such stream.
     """
     chosen = redaction_policy(policy)
     with settings.opened() as log:

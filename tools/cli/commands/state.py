@@ -6,6 +6,7 @@ import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -20,6 +21,9 @@ from tools.cli.commands.proofs import FILE, ROTATIONS, read_trust
 from tools.cli.exit_codes import ExitCode
 from tools.cli.settings import Settings, pass_settings, verb
 from tools.cli.values import OUT
+
+_DIGITS: Final = 1_000
+"""Digits of a number that are read at most; no slice has so many entries."""
 
 
 @verb("attest", "continuity attest", "continuity attest --json")
@@ -114,8 +118,8 @@ def _position(at: str | None, last: int) -> int:
     """The position that ``--at`` names in a slice."""
     if at is None:
         return last
-    if not at.isascii() or not at.isdigit():
-        raise click.BadParameter(f"{at!r} is no position", click.get_current_context(), param_hint="--at")
+    if not at.isascii() or not at.isdigit() or len(at) > _DIGITS:
+        raise click.BadParameter(f"{at[:100]!r} is no position", click.get_current_context(), param_hint="--at")
     return min(int(at), last)
 
 
