@@ -1,6 +1,7 @@
 """Data keys in use: the key of each (member, stream), unwrapped on demand and kept for a while.
 
-Owns the cache of opened keys. Never writes to the store itself: a fresh key is handed to the flush that needs it, which
+Owns the cache of opened keys: of their bytes, since a cipher made of one takes kilobytes, and longer to get the memory
+for than to be made again. Never writes to the store itself: a fresh key is handed to the flush that needs it, which
 writes it in the same transaction as the first disclosure under it. A cached key serves in views of one epoch only,
 since an erasure deletes in the transaction that turns the epoch; it is dropped with ``forget`` when a transaction
 fails. So nothing is sealed under a key that the store does not hold.
@@ -34,9 +35,9 @@ class DataKeys:
         self._origin = origin
         self._lock = threading.Lock()  # guards the two below
         self._epoch = 0  # of the head in the views that the cached keys are for
-        self._opened: dict[Pair, AESGCM] = {}
+        self._opened: dict[Pair, bytes] = {}
 
-    def load(self, reads: Reads, pairs: Collection[Pair], held: Mapping[int, AESGCM] = _NONE) -> dict[Pair, AESGCM]:
+    def load(self, reads: Reads, pairs: Collection[Pair], held: Mapping[int, AESGCM] = _NONE) -> dict[Pair, bytes]:
         """The keys of those pairs, opened; a pair that has none, or whose epoch key is destroyed, is left out.
 
         ``held`` are epoch keys had before the view began. Raises ``StoreError`` for a damaged one.
@@ -51,12 +52,12 @@ class DataKeys:
         self._keep(opened, epoch)
         return keys | opened
 
-    def create(self, first: Mapping[Pair, int], epoch: int) -> tuple[dict[Pair, AESGCM], list[WrappedKey]]:
+    def create(self, first: Mapping[Pair, int], epoch: int) -> tuple[dict[Pair, bytes], list[WrappedKey]]:
         """Fresh keys for those pairs, each with its first position: opened, and wrapped for the store under ``epoch``.
 
         Kept in the cache at once; ``forget`` them if the transaction that should store them fails.
         """
-        keys: dict[Pair, AESGCM] = {}
+        keys: dict[Pair, bytes] = {}
         wrapped: list[WrappedKey] = []
         if not first:
             return keys, wrapped
@@ -64,8 +65,7 @@ class DataKeys:
         secrets = privacy.drawn(privacy.KEY_SIZE, len(first))
         nonces = privacy.drawn(privacy.NONCE_SIZE, len(first))
         for pair, position in first.items():
-            secret = next(secrets)
-            keys[pair] = AESGCM(secret)
+            secret = keys[pair] = next(secrets)
             binding = privacy.key_binding(self._origin, *pair, epoch)
             sealed = privacy.wrap(epoch_key, secret, binding, next(nonces))
             wrapped.append(WrappedKey(position, *pair, epoch, sealed))
@@ -77,14 +77,14 @@ class DataKeys:
         with self._lock:
             self._opened = {}
 
-    def _cached(self, epoch: int) -> Mapping[Pair, AESGCM]:
+    def _cached(self, epoch: int) -> Mapping[Pair, bytes]:
         """The cache for views of an epoch: a later one than before empties it, and an older one has none."""
         with self._lock:
             if epoch > self._epoch:
                 self._epoch, self._opened = epoch, {}
             return self._opened if epoch == self._epoch else {}
 
-    def _open(self, stored: WrappedKey, epoch: int, held: Mapping[int, AESGCM]) -> AESGCM | None:
+    def _open(self, stored: WrappedKey, epoch: int, held: Mapping[int, AESGCM]) -> bytes | None:
         try:
             epoch_key = held.get(stored.epoch) or self._keys.epoch_key(stored.epoch)
         except KeyFileError:
@@ -92,9 +92,9 @@ class DataKeys:
                 raise  # damaged, exposed, or lost while in use: not the same as destroyed
             return None
         binding = privacy.key_binding(self._origin, stored.member, stored.stream, stored.epoch)
-        return AESGCM(privacy.unwrap(epoch_key, stored.wrapped, binding))
+        return privacy.unwrap(epoch_key, stored.wrapped, binding)
 
-    def _keep(self, keys: Mapping[Pair, AESGCM], epoch: int) -> None:
+    def _keep(self, keys: Mapping[Pair, bytes], epoch: int) -> None:
         self._cached(epoch)
         with self._lock:
             if epoch != self._epoch:
@@ -127,12 +127,12 @@ class DataKeys:
             for row, body in zip(rows, bodies, strict=True)
         ]
 
-    def _opened_of(self, body: EventBody, sealed: bytes | None, key: AESGCM | None) -> dict[str, Opened]:
+    def _opened_of(self, body: EventBody, sealed: bytes | None, key: bytes | None) -> dict[str, Opened]:
         if sealed is None or key is None:
             return {}
         commitments = body.commitments()
         bound_to = privacy.associated(self._origin, body.source, body.id, sorted(commitments))
-        return privacy.matched(commitments, privacy.unseal(key, sealed, bound_to))
+        return privacy.matched(commitments, privacy.unseal(AESGCM(key), sealed, bound_to))
 
 
 def pair_of(body: EventBody) -> Pair:

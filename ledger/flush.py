@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import cast
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
 from ledger import entry as entries
@@ -369,5 +370,6 @@ class Flush:
         nonces = privacy.drawn(privacy.NONCE_SIZE, len(private))
         for position, event in private:
             bound_to = privacy.associated(self._origin, event.source, event.id, event.names)
-            sealed = privacy.seal(keys[event.member or "", event.stream], event.disclosures, bound_to, next(nonces))
+            key = AESGCM(keys[event.member or "", event.stream])
+            sealed = privacy.seal(key, event.disclosures, bound_to, next(nonces))
             self.batch.disclosures.append((position, sealed))
