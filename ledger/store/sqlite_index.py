@@ -230,10 +230,16 @@ class Index:
 
     def last_positions(self, column: Column, names: Sequence[str]) -> dict[str, int]:
         """The last indexed position of each name that has any."""
-        sql = f"SELECT max(position) FROM by_{column} WHERE name = (SELECT number FROM names WHERE name = ?)"  # noqa: S608
+        sql = (
+            f"SELECT name, (SELECT max(position) FROM by_{column} AS places WHERE places.name = number)"  # noqa: S608
+            " FROM names WHERE name IN (%s)"
+        )
+        found: dict[str, int | None] = {}
         with self._reading() as cursor:
-            found = ((name, cursor.execute(sql, (name,)).fetchone()[0]) for name in names)
-            return {name: position for name, position in found if position is not None}
+            for start in range(0, len(names), _PARAMETERS):
+                part = names[start : start + _PARAMETERS]
+                found.update(cursor.execute(sql % ",".join("?" * len(part)), part))
+        return {name: position for name, position in found.items() if position is not None}
 
     def close(self) -> None:
         """Release the connections. Idempotent."""

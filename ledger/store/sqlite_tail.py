@@ -57,19 +57,20 @@ class Tail:
     def add(self, entries: Iterable[NewRow]) -> None:
         """Add entries in order. Raises ``StoreError`` at one that contradicts those known, and is then unusable."""
         new, old = self._new, self._old
+        streams, before, members, ids = new.streams, new.before, new.members, new.ids  # for every entry: by local names
         for position, _, stream, version, _, member, member_version, source, event_id in entries:
-            last = new.streams.get(stream) or old.streams.get(stream, _NOWHERE)
+            last = streams.get(stream) or old.streams.get(stream, _NOWHERE)
             if last is not _NOWHERE and version != last[0] + 1:
                 raise StoreError(f"version {version} of {stream} can't follow version {last[0]}")
-            new.streams[stream] = version, position
-            new.before.append(last[1])
+            streams[stream] = version, position
+            before.append(last[1])
             if member is not None and member_version is not None:
-                counted = new.members.get(member, old.members.get(member))
+                counted = members.get(member) or old.members.get(member)
                 if counted is not None and member_version != counted + 1:
                     raise StoreError(f"member version {member_version} of {member} can't follow {counted}")
-                new.members[member] = member_version
+                members[member] = member_version
             identity = (source, event_id)
-            if identity in old.ids or new.ids.setdefault(identity, position) != position:
+            if identity in old.ids or ids.setdefault(identity, position) != position:
                 raise StoreError(f"the id {event_id} of {source} is taken")
             new.end = position + 1
 
@@ -85,6 +86,8 @@ class Tail:
 
     def of_stream(self, stream: str) -> list[int]:
         """The positions of a stream in the tail, ascending."""
+        if stream not in self._new.streams and stream not in self._old.streams:  # as most that are asked for
+            return []
         return [*self._new.of_stream(stream), *self._old.of_stream(stream)][::-1]
 
     def member_version(self, member: str) -> int | None:
