@@ -17,6 +17,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -38,7 +39,8 @@ MOST = 16_000
 FIRST_PIECE, LAST_PIECE = 64, 192
 """Events that are returned at once: few at first, since somebody waits, then twice as many each time."""
 PATIENCE = 5.0
-"""Seconds that a piece is waited for. It takes milliseconds: a process that needs more is stopped, or lost."""
+"""Seconds that the pieces of a request are waited for, all together, since the head's lock may be held meanwhile. Each
+takes milliseconds: a process that needs more is stopped, or lost."""
 END_SECONDS = 5
 _PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from ledger.preparer import serve; serve(int(sys.argv[1]))"
 
@@ -65,6 +67,7 @@ class Ahead:
         self.missing = count
         """Events that the process has yet to return: the concern of the thread that receives them."""
         self._process = process
+        self._patience = PATIENCE  # what is left of it
         self._arrived: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
 
     def arrive(self, piece: bytes | None) -> None:
@@ -73,13 +76,16 @@ class Ahead:
 
     def piece(self, *, wait: bool) -> Piece | None:
         """The next piece; empty when there is none yet and it is not to be waited for, None when none will come."""
+        began = time.monotonic() if wait else 0.0
         try:
-            arrived = self._arrived.get(wait, PATIENCE)
+            arrived = self._arrived.get(wait, self._patience)
         except queue.Empty:
             if not wait:
                 return []
             self._process.give_up()
             return None
+        if wait:
+            self._patience = max(0.0, self._patience - (time.monotonic() - began))
         return None if arrived is None else _decode_piece(arrived)
 
 

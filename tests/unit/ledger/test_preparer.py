@@ -7,6 +7,7 @@ import sys
 import threading
 from multiprocessing.connection import Pipe
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -142,6 +143,18 @@ class TestLost:
         os.kill(own._process._process.pid, signal.SIGSTOP)
         assert len(ahead(many()).request().events) == 300
         assert own._process._process.wait(SECONDS) == -signal.SIGKILL
+
+    def test_one_that_answers_ever_more_slowly_is_waited_for_once_and_not_for_each_piece(self, monkeypatch):
+        monkeypatch.setattr(preparer, "PATIENCE", 0.3)
+        given_up = []
+        ahead = preparer.Ahead(9, SimpleNamespace(give_up=lambda: given_up.append(True)))
+        timers = [threading.Timer(0.2 * number, ahead.arrive, (b"\x90",)) for number in (1, 2, 3)]
+        for timer in timers:
+            timer.start()
+        assert [ahead.piece(wait=True), ahead.piece(wait=True)] == [[], None]
+        assert given_up
+        for timer in timers:
+            timer.join()
 
     def test_a_stranger_who_holds_its_end_of_the_line_holds_up_nobody(self, monkeypatch):
         held = []
