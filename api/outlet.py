@@ -14,6 +14,7 @@ import functools
 import logging
 import os
 import select
+import sys
 import threading
 from typing import Final
 
@@ -98,7 +99,8 @@ def _told(dropped: int) -> bytes:
 @functools.cache
 def standard_error() -> Outlet:
     """The outlet of this process, which ends only when that is written, or takes too long."""
-    outlet = Outlet(2)
+    # Started without one, its number is that of the next file that is opened, which may be a key's.
+    outlet = Outlet(2 if sys.__stderr__ is not None else os.open(os.devnull, os.O_WRONLY))
     atexit.register(outlet.drain)
     return outlet
 

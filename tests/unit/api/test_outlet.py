@@ -149,3 +149,13 @@ def test_a_process_that_ends_has_told_everything():
         [sys.executable, "-c", program], cwd=Path(__file__).parents[3], capture_output=True, check=True, timeout=60
     )
     assert done.stderr == b"".join(b"%d\n" % number for number in range(9000))
+
+
+def test_a_process_without_a_standard_error_writes_into_no_other_file(tmp_path):
+    program = (
+        "import os, sys; second = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY); assert second == 2;"
+        "from api.outlet import standard_error; standard_error().write(b'told\\n'); assert standard_error().drain()"
+    )
+    command = ["sh", "-c", 'exec "$0" -c "$1" "$2" 2>&-', sys.executable, program, tmp_path / "key"]
+    assert subprocess.run(command, cwd=Path(__file__).parents[3], check=False, timeout=60).returncode == 0
+    assert (tmp_path / "key").read_bytes() == b""
