@@ -79,7 +79,7 @@ def test_moments_the_wrong_way_round_are_refused(story: Run) -> None:
 def test_a_stream_there_is_not_is_not_found_with_what_was_meant(story: Run) -> None:
     refused = story("diff", "--from", 0, "reservations:R-1", "--json")
     assert refused.code == 10
-    assert (refused.error["detail"], refused.error["advice"]) == (
+    assert (refused.error["error"], refused.error["advice"]) == (
         "there is no stream reservations:R-1",
         "did you mean reservation:R-1?",
     )
