@@ -178,7 +178,7 @@ class Flush:
         for piece in rest:
             taken += piece
             self._look_up(piece)
-            yield piece
+            yield from self._parts(piece)
             self._send()
         if request.atomic:
             # Looked up by now, an id that the request repeats is found where the request itself has put it.

@@ -36,7 +36,7 @@ START_AFTER = 10_000
 """Events of such requests after which the process is started, which costs a fifth of a second of a processor."""
 MOST = 16_000
 """Events that it may have before it, at most: a request beyond them is prepared here."""
-FIRST_PIECE, LAST_PIECE = 64, 192
+FIRST_PIECE, LAST_PIECE = 128, 512
 """Events that are returned at once: few at first, since somebody waits, then twice as many each time."""
 PATIENCE = 5.0
 """Seconds that the pieces of a request are waited for, all together, since the head's lock may be held meanwhile. Each
