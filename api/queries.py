@@ -15,8 +15,9 @@ from starlette.requests import Request
 
 from api.problems import BadParameter
 from ledger.canonical import MAX_INTEGER
-from ledger.catalog.values import END
-from ledger.event import STREAM_ID
+from ledger.catalog.values import ID
+from ledger.event import STREAM
+from ledger.patterns import in_words
 
 MAX_LIMIT = 1_000
 Bound = Annotated[
@@ -43,12 +44,8 @@ class EventsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     after: Annotated[int, Meta(ge=0, le=MAX_INTEGER, description="only entries above this position")] | None = None
     from_: Bound | None = None
     to: Bound | None = None
-    stream: (
-        Annotated[str, Meta(pattern=rf"^[a-z]+:{STREAM_ID}" + END, description="only entries of this stream")] | None
-    ) = None
-    member: (
-        Annotated[str, Meta(pattern=rf"^{STREAM_ID}" + END, description="only entries about this member")] | None
-    ) = None
+    stream: Annotated[str, Meta(pattern=STREAM, description="only entries of this stream")] | None = None
+    member: Annotated[str, Meta(pattern=ID, description="only entries about this member")] | None = None
     type: Annotated[str, Meta(max_length=128, description="only entries of this event type")] | None = None
     limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="entries of a page, at most")] = 100
     cursor: (
@@ -209,4 +206,5 @@ def _fault(text: str, kind: type[Struct]) -> BadParameter:
         return BadParameter(
             named[1][:64], "needed here" if "missing" in detail else "not a parameter here", advice=advice
         )
+    detail = in_words(detail)
     return BadParameter(place.rstrip("`"), detail[:1].lower() + detail[1:])

@@ -19,22 +19,32 @@ from msgspec.structs import astuple
 
 from ledger import canonical, catalog, privacy
 from ledger.canonical import MAX_INTEGER, refuse_duplicates
-from ledger.catalog.values import END
+from ledger.catalog.values import CODE, ID, ID_PATTERN
 from ledger.entry import MAX_ENTRY, Actor, Entry, EventBody, decode, encode_body
 from ledger.errors import InvalidEvent, MalformedEvent, OversizedEvent, RoleDenied
 from ledger.moment import normal
+from ledger.patterns import in_words, shaped
 
-STREAM_ID = r"[A-Za-z0-9._-][A-Za-z0-9._:-]{0,127}"
+STREAM_ID = ID_PATTERN
 MAX_EVENT_BODY = 2 * 1024 * 1024  # one request event as JSON; entry and disclosures have their own, lower limits
 
 _TEXT = r"[!-~]{1,256}"
 _SOURCE = r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{1,512}"
 _STREAM = rf"[a-z]+:{STREAM_ID}"
-Text = Annotated[str, Meta(pattern=f"^{_TEXT}{END}")]
-Id = Annotated[str, Meta(pattern=f"^{STREAM_ID}{END}")]
-Source = Annotated[str, Meta(pattern=f"^{_SOURCE}{END}")]
-Code = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}" + END)]
-Tags = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}( [A-Za-z0-9._:-]{1,64}){0,31}" + END)]
+STREAM = shaped(_STREAM, "a stream: its kind in a-z, a colon and an id, such as reservation:R-17")
+Text = Annotated[str, Meta(pattern=shaped(_TEXT, "1 to 256 visible ASCII characters, no spaces"))]
+Id = Annotated[str, Meta(pattern=ID)]
+Code = Annotated[str, Meta(pattern=CODE)]
+Source = Annotated[str, Meta(pattern=shaped(_SOURCE, "1 to 512 characters of a URI (RFC 3986), no spaces"))]
+Tags = Annotated[
+    str,
+    Meta(
+        pattern=shaped(
+            r"[A-Za-z0-9._:-]{1,64}( [A-Za-z0-9._:-]{1,64}){0,31}",
+            "1 to 32 tags, a space between, each 1 to 64 of A-Z, a-z, 0-9 and ._:-",
+        )
+    ),
+]
 Ignored = Annotated[str, Meta(max_length=4096)]
 
 
@@ -45,7 +55,7 @@ class CloudEvent(Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
     id: Text
     source: Source
     type: str
-    subject: Annotated[str, Meta(pattern=f"^{_STREAM}{END}")]
+    subject: Annotated[str, Meta(pattern=STREAM)]
     time: str
     data: Raw
     datacontenttype: Annotated[str, Meta(max_length=256)] | UnsetType = UNSET
@@ -161,6 +171,7 @@ def fault(error: Exception, prefix: str = "$") -> MalformedEvent | InvalidEvent:
     detail, path = str(error), prefix
     if (at := _AT.search(detail)) is not None:
         detail, path = detail[: at.start()], prefix + at[1][1:]
+    detail = in_words(detail)
     for pattern in (_UNKNOWN, _MISSING):
         if (named := pattern.search(detail)) is not None:
             path = f"{path}.{named[1]}"

@@ -16,7 +16,8 @@ import msgspec
 
 from ledger import catalog, lifecycle
 from ledger.catalog.base import RETENTION
-from ledger.catalog.values import END, VALUES
+from ledger.catalog.values import VALUES
+from ledger.patterns import END
 from tools.cli.reference import cli_page
 from tools.read_models_page import read_models_page
 

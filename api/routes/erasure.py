@@ -21,8 +21,9 @@ from api.queries import NoQuery
 from api.room import Room, Threads
 from api.routes import Routes
 from api.security import OWNING, admit
+from ledger.catalog.values import Reason
 from ledger.erasure import Target, erase
-from ledger.event import STREAM_ID
+from ledger.event import STREAM_ID, fault
 
 _ID = re.compile(STREAM_ID)
 
@@ -48,11 +49,20 @@ async def post_erasure(request: Request) -> Response:
             reason = msgspec.json.decode(body, type=ErasureRequest).reason
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise BadRequest('the body is not {"reason": CODE}') from None
+    _check_reason(reason)
     erasers: Threads = request.app.state.erasers
     # Shielded: a client that goes away leaves an erasure to its end.
     work = erasers.run(access.name, erase, access.log, Target(member=member), reason, access.credential)
     receipt = await asyncio.shield(work)
     return Response(msgspec.json.encode(receipt), 200, media_type=negotiation.JSON)
+
+
+def _check_reason(reason: str) -> None:
+    """See that a reason is a code before anything is looked up; said of the request, not of the event made from it."""
+    try:
+        msgspec.convert(reason, Reason)
+    except msgspec.ValidationError as error:
+        raise fault(error, "$.reason") from None
 
 
 ROUTES: Routes = (("POST", "/v1/ledgers/{ledger}/members/{member}/erasure", post_erasure),)

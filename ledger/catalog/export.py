@@ -12,15 +12,18 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from ledger.catalog.base import EventData, event_type
-from ledger.catalog.values import END, Code, Digest, Id, Instant, Position, Seconds, Size, Total, check_range
+from ledger.catalog.values import Code, Digest, Id, Instant, Position, Seconds, Size, Total, check_range
 from ledger.errors import InvalidEvent
+from ledger.patterns import shaped
 
 
 class TableRows(EventData, frozen=True, kw_only=True):
     """How many rows of a table are in the bundle."""
 
     rows: Total
-    table: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}" + END)]
+    table: Annotated[
+        str, Meta(pattern=shaped(r"[a-z][a-z0-9_]{0,63}", "1 to 64 of a-z, 0-9 and _, the first a letter"))
+    ]
 
 
 @event_type("export.issued", retention="operation", issued_by_ledger=True)

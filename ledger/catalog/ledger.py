@@ -10,19 +10,23 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from ledger.catalog.base import EventData, event_type
-from ledger.catalog.values import END, Reason
+from ledger.catalog.values import Reason
+from ledger.patterns import shaped
 
 Origin = Annotated[
     str,
     Meta(
-        pattern=r"^[!-*,-~]{1,255}" + END,
+        pattern=shaped(r"[!-*,-~]{1,255}", "1 to 255 visible ASCII characters without +"),
         description="the ledger's public name: a URL without scheme, no spaces, no plus sign (C2SP tlog-checkpoint)",
     ),
 ]
 VerifierKey = Annotated[
     str,
     Meta(
-        pattern=r"^[!-*,-~]{1,255}\+[0-9a-f]{8}\+[A-Za-z0-9+/]{4,4096}={0,2}" + END,
+        pattern=shaped(
+            r"[!-*,-~]{1,255}\+[0-9a-f]{8}\+[A-Za-z0-9+/]{4,4096}={0,2}",
+            "a verifier key: name, key id and key with + between",
+        ),
         description="a verifier key line (C2SP signed-note)",
     ),
 ]
@@ -48,10 +52,14 @@ class KeyRotated(EventData, frozen=True, kw_only=True):
     reason: Reason
     retired_keys: Annotated[VerifierKeys, Meta(description="the keys that held until now, all of them")]
     root: Annotated[
-        str, Meta(pattern=r"^[A-Za-z0-9+/]{43}=" + END, description="the root of the tree before this entry, in base64")
+        str,
+        Meta(
+            pattern=shaped(r"[A-Za-z0-9+/]{43}=", "a hash in base64: 44 characters"),
+            description="the root of the tree before this entry, in base64",
+        ),
     ]
     signatures: Annotated[
-        list[Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{4,4096}={0,2}" + END)]],
+        list[Annotated[str, Meta(pattern=shaped(r"[A-Za-z0-9+/]{4,4096}={0,2}", "base64"))]],
         Meta(min_length=2, max_length=16, description="of each retired key, then of each verifier key, in base64"),
     ]
     verifier_keys: Annotated[VerifierKeys, Meta(description="the keys that hold from here on, all of them")]

@@ -12,13 +12,17 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from ledger.catalog.base import EventData, Notes, Private, event_type
-from ledger.catalog.values import END, Code, Date, Digest, Id, Instant, Positive, Reason, Size
+from ledger.catalog.values import Code, Date, Digest, Id, Instant, Positive, Reason, Size
 from ledger.errors import InvalidEvent
+from ledger.patterns import shaped
 
 Key = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*" + END,
+        pattern=shaped(
+            r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*",
+            "names of A-Z, a-z, 0-9 and ._- with / between, none beginning with a point",
+        ),
         max_length=512,
         description="the place in that store: opaque names with / between, never an address",
     ),
@@ -26,7 +30,10 @@ Key = Annotated[
 MediaType = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}" + END,
+        pattern=shaped(
+            r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}",
+            "a media type (RFC 6838), such as image/jpeg",
+        ),
         description="the media type (RFC 6838), such as image/jpeg",
     ),
 ]

@@ -11,13 +11,17 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from ledger.catalog.base import EventData, Private, event_type
-from ledger.catalog.values import END, Code, Date, Id, Reason
+from ledger.catalog.values import Code, Date, Id, Reason
 from ledger.errors import InvalidEvent
+from ledger.patterns import shaped
 
 Text = Private[Annotated[str, Meta(description="free text")]]
 Locale = Annotated[
     str,
-    Meta(pattern=r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}" + END, description="a BCP 47 language tag, such as en-IE"),
+    Meta(
+        pattern=shaped(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}", "a language tag (BCP 47), such as en-IE"),
+        description="a BCP 47 language tag, such as en-IE",
+    ),
 ]
 
 

@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType, field
 
 from ledger.catalog.base import EventData, Notes, Private, event_type
-from ledger.catalog.values import END, Id, Positive, Reason, Station
+from ledger.catalog.values import LABEL, Id, Positive, Reason, Station
 
 Photo = Annotated[Id, Meta(description="the media id of a photo")]
 PieceCode = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}" + END,
+        pattern=LABEL,
         description="the code on the piece, readable and given once only, such as MF-RES-H3T5XX-01A91F",
     ),
 ]

@@ -14,13 +14,18 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from ledger.catalog.base import EventData, Notes, event_type
-from ledger.catalog.values import END, Amount, Code, Currency, Date, Positive, Reason
+from ledger.catalog.values import Amount, Code, Currency, Date, Positive, Reason
 from ledger.errors import InvalidEvent
+from ledger.patterns import shaped
 
 Hours = Annotated[int, Meta(ge=0, le=100_000)]
 Days = Annotated[int, Meta(ge=0, le=36_500)]
 FieldName = Annotated[
-    str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9._-]{0,63}" + END, description="the name of a field of the records")
+    str,
+    Meta(
+        pattern=shaped(r"[A-Za-z_][A-Za-z0-9._-]{0,63}", "1 to 64 of A-Z, a-z, 0-9 and ._-, the first a letter or _"),
+        description="the name of a field of the records",
+    ),
 ]
 RetentionClass = Literal["evidence", "identity", "ledger", "media", "operation", "record", "secret", "service"]
 

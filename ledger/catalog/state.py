@@ -11,14 +11,21 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from ledger.catalog.base import EventData, event_type
-from ledger.catalog.values import END, Digest, Position, Positive, Total
+from ledger.catalog.values import Digest, Position, Positive, Total
 from ledger.errors import InvalidEvent
+from ledger.patterns import shaped
 
 
 class ProjectionRoot(EventData, frozen=True, kw_only=True):
     """The state root of one projection."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}" + END, description="the projection")]
+    name: Annotated[
+        str,
+        Meta(
+            pattern=shaped(r"[a-z][a-z0-9_]{0,63}", "1 to 64 of a-z, 0-9 and _, the first a letter"),
+            description="the projection",
+        ),
+    ]
     root: Digest
     rows: Annotated[Total, Meta(description="how many rows it has, in all its tables")]
     version: Annotated[Positive, Meta(description="the version of the projection's code")]

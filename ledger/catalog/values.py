@@ -1,7 +1,8 @@
 """The public value types that the catalogue's fields are made of: codes, ids, dates, decimals, bounded counts.
 
-Owns their patterns and bounds. Never a free text: a public string is one of these or an enumeration, so that the log
-itself holds no personal data. Every integer is within what a JSON reader keeps exactly (RFC 8785, |n| < 2**53).
+Owns their patterns, with the words for each, and their bounds. Never a free text: a public string is one of these or an
+enumeration, so that the log itself holds no personal data. Every integer is within what a JSON reader keeps exactly
+(RFC 8785, |n| < 2**53).
 """
 
 from __future__ import annotations
@@ -14,37 +15,41 @@ from msgspec import UNSET, Meta, UnsetType
 from ledger import moment
 from ledger.canonical import MAX_INTEGER
 from ledger.errors import InvalidEvent
+from ledger.patterns import shaped
 
-# In Python ``$`` also matches before a last line feed, which no value may end in; JSON Schema readers know no ``\Z``.
-END = r"$(?!\n)"
+CODE = shaped(r"[a-z0-9][a-z0-9_-]{0,63}", "a code: 1 to 64 of a-z, 0-9, _ and -, the first a letter or digit")
+LABEL = shaped(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 of A-Z, a-z, 0-9 and ._-, the first a letter or digit")
+ID_PATTERN = r"[A-Za-z0-9._-][A-Za-z0-9._:-]{0,127}"
+ID = shaped(ID_PATTERN, "an id: 1 to 128 of A-Z, a-z, 0-9 and ._-, and : after the first")
 
 Code = Annotated[
     str,
-    Meta(
-        title="code", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}" + END, description="a word of the studio's own, lower case"
-    ),
+    Meta(title="code", pattern=CODE, description="a word of the studio's own, lower case"),
 ]
 Reason = Annotated[
     str,
-    Meta(title="reason", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}" + END, description="why, as a code of the studio's own"),
+    Meta(title="reason", pattern=CODE, description="why, as a code of the studio's own"),
 ]
 Station = Annotated[
     str,
     Meta(
         title="station",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}" + END,
+        pattern=LABEL,
         description="a kiln, shelf or room, as a code",
     ),
 ]
 Id = Annotated[
     str,
-    Meta(title="id", pattern=r"^[A-Za-z0-9._-][A-Za-z0-9._:-]{0,127}" + END, description="an opaque id, never a name"),
+    Meta(title="id", pattern=ID, description="an opaque id, never a name"),
 ]
 Decimal = Annotated[
     str,
     Meta(
         title="decimal",
-        pattern=r"^-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,12})?" + END,
+        pattern=shaped(
+            r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,12})?",
+            "a decimal number as a string, such as -12.5, of at most 18 digits and 12 after the point",
+        ),
         description="a decimal number as a string, since the log holds no floats",
     ),
 ]
@@ -54,7 +59,10 @@ Instant = Annotated[
     str,
     Meta(
         title="instant",
-        pattern=rf"^{_DAY}T{_CLOCK}:[0-9]{{2}}(?:\.[0-9]{{1,9}})?(?:Z|[+-]{_CLOCK})" + END,
+        pattern=shaped(
+            rf"{_DAY}T{_CLOCK}:[0-9]{{2}}(?:\.[0-9]{{1,9}})?(?:Z|[+-]{_CLOCK})",
+            "a moment with its offset (RFC 3339), such as 2026-03-01T09:30:00Z",
+        ),
         description="a moment, RFC 3339 with its offset; kept as written",
         extra={"instant": True},
         extra_json_schema={"format": "date-time"},
@@ -64,21 +72,39 @@ Amount = Annotated[
     str,
     Meta(
         title="amount",
-        pattern=r"^(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,4})?" + END,
+        pattern=shaped(
+            r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,4})?",
+            "an amount as a string, such as 15.00, of at most 12 digits and 4 after the point",
+        ),
         description="an amount of money, not negative, as a decimal string",
     ),
 ]
-Currency = Annotated[str, Meta(title="currency", pattern=r"^[A-Z]{3}" + END, description="an ISO 4217 currency code")]
+Currency = Annotated[
+    str,
+    Meta(
+        title="currency",
+        pattern=shaped(r"[A-Z]{3}", "three capital letters (ISO 4217), such as EUR"),
+        description="an ISO 4217 currency code",
+    ),
+]
 Seconds = Annotated[
     str,
     Meta(
         title="seconds",
-        pattern=r"^(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,6})?" + END,
+        pattern=shaped(
+            r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,6})?",
+            "seconds as a string, such as 1.5, of at most 12 digits and 6 after the point",
+        ),
         description="a length of time in seconds, as a decimal string",
     ),
 ]
 Digest = Annotated[
-    str, Meta(title="digest", pattern=r"^[0-9a-f]{64}" + END, description="a SHA-256 digest in lower-case hex")
+    str,
+    Meta(
+        title="digest",
+        pattern=shaped(r"[0-9a-f]{64}", "a SHA-256 in hex: 64 of 0-9 and a-f"),
+        description="a SHA-256 digest in lower-case hex",
+    ),
 ]
 Count = Annotated[int, Meta(title="count", ge=0, le=1_000_000, description="how many, none included")]
 Positive = Annotated[int, Meta(title="positive", ge=1, le=1_000_000, description="how many, one at least")]

@@ -55,7 +55,9 @@ def test_a_body_of_another_form_is_refused(filled, body):
 
 
 def test_a_reason_that_is_no_code_an_unknown_member_and_a_bad_id_are_refused(filled):
-    assert slug(erase(filled, {"reason": "No Code!"})) == "invalid-event"
+    refused = erase(filled, {"reason": "No Code!"})
+    assert (slug(refused), refused.json()["path"]) == ("invalid-event", "$.reason")
+    assert refused.json()["detail"] == "expected a code: 1 to 64 of a-z, 0-9, _ and -, the first a letter or digit"
     assert slug(erase(filled, member="M-9")) == "not-found"
     assert slug(erase(filled, member="%20")) == "bad-parameter"
     assert filled.log.head().epoch == 1

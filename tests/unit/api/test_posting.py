@@ -138,6 +138,26 @@ def test_the_catalogue_lists_every_refusal_with_its_status(service: Service):
     assert service.log.head().size == 3
 
 
+@pytest.mark.parametrize(
+    ("attributes", "path", "words"),
+    [
+        ({"id": "two words"}, "$.id", "expected 1 to 256 visible ASCII characters, no spaces"),
+        ({"member": "Wilhelmina Ö"}, "$.member", "expected an id: 1 to 128 of A-Z, a-z, 0-9 and ._-"),
+        ({"tags": "a  b"}, "$.tags", "expected 1 to 32 tags, a space between"),
+        (
+            {"data": {"window": {"earliest": "2026-03-02", "latest": "2026-03-09"}, "kiln": "No Kiln"}},
+            "$.data.kiln",
+            "",
+        ),
+    ],
+)
+def test_a_value_of_another_form_is_told_in_words_what_it_may_be(service: Service, attributes, path, words):
+    problem = service.post(requested("R-1", **attributes)).json()
+    assert problem["path"] == path
+    assert words in problem["detail"]
+    assert "regex" not in problem["detail"]
+
+
 def test_a_conflict_tells_what_was_expected_and_what_is_there(service: Service):
     service.post(requested("R-1", id="known"))
     version = service.post(estimate_changed("R-1", expectedversion=7)).json()

@@ -1,6 +1,7 @@
 """Entries out: pages, cursors, single entries, and who may see what of them."""
 
 import json
+import re
 from hashlib import sha256
 from urllib.parse import parse_qs
 
@@ -113,6 +114,12 @@ def test_a_parameter_that_makes_no_sense_is_named(filled: Service, query, parame
     answer = filled.get(f"/events?{query}")
     assert (answer.status_code, slug(answer)) == (400, "bad-parameter")
     assert answer.json()["parameter"] == parameter
+
+
+@pytest.mark.parametrize("query", ["stream=R-1", "member=%20", "stream=reservation:"])
+def test_a_parameter_of_another_form_is_told_in_words_what_it_may_be(filled: Service, query):
+    detail = filled.get(f"/events?{query}").json()["detail"]
+    assert re.match(r"(stream|member): expected (a stream: its kind|an id: 1 to 128 of)", detail), detail
 
 
 def test_a_range_that_ends_before_it_begins_is_refused_with_both_its_ends(filled: Service):
