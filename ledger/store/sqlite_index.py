@@ -19,6 +19,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+import orjson
+
 from ledger.errors import StoreError
 from ledger.store.sqlite_errors import LOCK_TIMEOUT, translated, use_wal
 from ledger.store.sqlite_pool import ReadingPool
@@ -28,8 +30,6 @@ SCHEMA_VERSION = "1"
 PASS = 32_768
 """Entries that one transaction indexes at most: some tenths of a second."""
 ADVICE = "stop all that use the ledger, delete index.db (it holds nothing of its own and is made anew), and audit"
-_PARAMETERS = 500
-"""Values bound to one IN (...) list: far below SQLite's limit, and one cached statement for full lists."""
 
 _STAGED = "CREATE TEMP TABLE staged (position INTEGER PRIMARY KEY, stream, member, type, source, id)"
 _STAGE = """
@@ -204,42 +204,32 @@ class Index:
 
     def find_ids(self, source: str, ids: Sequence[str]) -> dict[str, int]:
         """The positions of those ids of a source that are indexed."""
-        found: dict[str, int] = {}
+        sql = "SELECT ids.id, position FROM json_each(?) CROSS JOIN ids ON source = ? AND ids.id = value"
         with self._reading() as cursor:
             number = cursor.execute("SELECT number FROM names WHERE name = ?", (source,)).fetchone()
-            for start in range(0, len(ids) if number else 0, _PARAMETERS):
-                part = ids[start : start + _PARAMETERS]
-                marks = ",".join("?" * len(part))
-                sql = f"SELECT id, position FROM ids WHERE source = ? AND id IN ({marks})"  # noqa: S608 - marks only
-                found.update(cursor.execute(sql, (*number, *part)))
-        return found
+            return dict(cursor.execute(sql, (_listed(ids), *number))) if number else {}
 
     def all_positions(self, names: Sequence[str]) -> dict[str, list[int]]:
         """All indexed positions of each named stream that has any, ascending."""
         sql = (
-            "SELECT names.name, position FROM names CROSS JOIN by_stream ON by_stream.name = number"
-            " WHERE names.name IN (%s) ORDER BY position"
+            "SELECT names.name, position FROM json_each(?) CROSS JOIN names ON names.name = value"
+            " CROSS JOIN by_stream ON by_stream.name = number ORDER BY position"
         )
         found: dict[str, list[int]] = {}
         with self._reading() as cursor:
-            for start in range(0, len(names), _PARAMETERS):
-                part = names[start : start + _PARAMETERS]
-                for name, position in cursor.execute(sql % ",".join("?" * len(part)), part):
-                    found.setdefault(name, []).append(position)
+            for name, position in cursor.execute(sql, (_listed(names),)):
+                found.setdefault(name, []).append(position)
         return found
 
     def last_positions(self, column: Column, names: Sequence[str]) -> dict[str, int]:
         """The last indexed position of each name that has any."""
         sql = (
             f"SELECT name, (SELECT max(position) FROM by_{column} AS places WHERE places.name = number)"  # noqa: S608
-            " FROM names WHERE name IN (%s)"
+            " FROM json_each(?) CROSS JOIN names ON name = value"
         )
-        found: dict[str, int | None] = {}
         with self._reading() as cursor:
-            for start in range(0, len(names), _PARAMETERS):
-                part = names[start : start + _PARAMETERS]
-                found.update(cursor.execute(sql % ",".join("?" * len(part)), part))
-        return {name: position for name, position in found.items() if position is not None}
+            found = cursor.execute(sql, (_listed(names),)).fetchall()
+        return {name: position for name, position in found if position is not None}
 
     def close(self) -> None:
         """Release the connections. Idempotent."""
@@ -261,6 +251,11 @@ class Index:
             if plain.execute("SELECT making FROM state").fetchone() != self._making:
                 raise StoreError(f"{self.path} was emptied or replaced while in use", advice="open the ledger again")
             yield plain
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """Texts as one value, for ``json_each``: a mark for each would make another statement of each number of them."""
+    return orjson.dumps(texts).decode()
 
 
 def _last(cursor: sqlite3.Cursor, size: int) -> bytes | None:

@@ -8,7 +8,7 @@ them; an id that it no longer knows, the index's own key refuses when it gets th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ledger.errors import StoreError
 from ledger.store.protocol import NewRow
@@ -79,10 +79,13 @@ class Tail:
         if self._new.end - self._new.start >= GENERATION and self._old.end <= indexed:
             self._old, self._new = self._new, _Generation(self._new.end)
 
-    def find_ids(self, ids: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    def find_ids(self, ids: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """The positions of those (source, id) that are in the tail."""
-        new, old = self._new.ids, self._old.ids
-        return {each: at for each in ids if (at := new.get(each, old.get(each))) is not None}
+        found: dict[tuple[str, str], int] = {}
+        for known in (self._old.ids, self._new.ids):
+            if not known.keys().isdisjoint(ids):  # mostly none is known
+                found |= {each: known[each] for each in ids if each in known}
+        return found
 
     def of_stream(self, stream: str) -> list[int]:
         """The positions of a stream in the tail, ascending."""
