@@ -11,7 +11,7 @@ import pytest
 
 from ledger.audit import audit
 from ledger.errors import StoreLocked, StoreUnreachable
-from ledger.store import postgres_datastore
+from ledger.store import postgres_datastore, postgres_reach
 from ledger.store.postgres_datastore import READING
 from ledger.store.postgres_transactions import PostgresWrites
 from ledger.store.protocol import Selection
@@ -257,6 +257,7 @@ def test_a_server_that_is_away_is_said_to_be_and_its_url_s_password_is_not(tmp_p
 def test_the_end_of_an_outage_is_noticed_at_once_however_long_it_was(tmp_path, monkeypatch):
     """The pool by itself tries ever more rarely: after an outage of n seconds it would be blind for n more."""
     monkeypatch.setattr(postgres_datastore, "WAIT", 1)
+    monkeypatch.setattr(postgres_reach, "LOOK", 1)
     with own_server() as server, server.template(), server.database() as url, service(tmp_path, url) as running:
         assert running.post(requested("R-1")).status_code == 201
         server.stop()

@@ -270,25 +270,23 @@ def damage(vault, key, content):
 
 
 @pytest.mark.parametrize("key", ["checkpoint", "tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1", "tile/entries/000"])
-@pytest.mark.parametrize("how", ["missing", "cut", "flipped", "longer"])
-def test_what_was_damaged_is_found_by_a_check_and_written_anew_by_publishing_again(log, vault, key, how):
+def test_what_was_damaged_is_found_by_a_check_and_written_anew_by_publishing_again(log, vault, key):
     grow(log, 300)
     published(log, vault, entries=True)
     before = {each: vault.get(each, MOST) for each in vault.list("")}
     right = before[key]
-    wrong = {"missing": None, "cut": right[:-1], "flipped": right[:-1] + bytes([right[-1] ^ 1]), "longer": right + b"x"}
-    damage(vault, key, wrong[how])
+    for wrong in (None, right[:-1], right[:-1] + bytes([right[-1] ^ 1]), right + b"x"):
+        damage(vault, key, wrong)
+        if key == "checkpoint":
+            with pytest.raises((NotFound, SignatureError)):
+                open_checkpoint(fetch_checkpoint(vault), log.verifier_keys)
+        else:
+            faults = []
+            PublicationCheck(vault, log.checkpoint()[0], entries=True).run(faults.append)
+            assert [fault.path for fault in faults] == [key]
 
-    if key == "checkpoint":
-        with pytest.raises((NotFound, SignatureError)):
-            open_checkpoint(fetch_checkpoint(vault), log.verifier_keys)
-    else:
-        faults = []
-        PublicationCheck(vault, log.checkpoint()[0], entries=True).run(faults.append)
-        assert [fault.path for fault in faults] == [key]
-
-    assert published(log, vault, publisher=Publisher(log, vault, entries=True, again=True)) == (300, 1)
-    assert {each: vault.get(each, MOST) for each in vault.list("")} == before
+        assert published(log, vault, publisher=Publisher(log, vault, entries=True, again=True)) == (300, 1)
+        assert {each: vault.get(each, MOST) for each in vault.list("")} == before
     assert published(log, vault, publisher=Publisher(log, vault, entries=True, again=True)) == (300, 0)
 
 
