@@ -1,12 +1,11 @@
 """A process beside this one that prepares the events of large requests: checked, committed to and encoded.
 
-Owns the process, its start and end, and what passes between it and us: a request one way, its prepared events the
-other, piece by piece, while this process decides and seals those that are there. All threads of one interpreter share a
-processor; this is how appending gets a second one. Never decides anything, and is never needed: it starts only once
-large requests have come for a while, and an event that it returns unprepared (a fault in it, or the process is lost, or
-late) is prepared by whoever wants it, with the same result. So nothing depends on its life, and it holds nothing that a
-crash would lose. It is a new interpreter, as the audit's are (``ledger.audit.team``); it ends when our end of its line
-closes, however we come to an end, and never hears the terminal's interrupt. What it is sent stays in memory.
+Owns when it starts and ends (how, ``ledger.beside`` says), and what passes between it and us: a request one way, its
+prepared events the other, piece by piece, while this process decides and seals those that are there. All threads of one
+interpreter share a processor; this is how appending gets a second one. Never decides anything, and is never needed: it
+starts only once large requests have come for a while, and an event that it returns unprepared (a fault in it, or the
+process is lost, or late) is prepared by whoever wants it, with the same result. So nothing depends on its life, and it
+holds nothing that a crash would lose. What it is sent stays in memory.
 """
 
 from __future__ import annotations
@@ -14,19 +13,18 @@ from __future__ import annotations
 import atexit
 import os
 import queue
-import subprocess
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Connection
 
 import msgspec
 from msgspec import Raw, Struct
 
-from ledger import privacy
+from ledger import beside, privacy
 from ledger.errors import LedgerError
 from ledger.event import Credential, Prepared, prepare
 
@@ -41,8 +39,6 @@ FIRST_PIECE, LAST_PIECE = 128, 512
 PATIENCE = 5.0
 """Seconds that the pieces of a request are waited for, all together, since the head's lock may be held meanwhile. Each
 takes milliseconds: a process that needs more is stopped, or lost."""
-END_SECONDS = 5
-_PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from ledger.preparer import serve; serve(int(sys.argv[1]))"
 
 Piece = list[Prepared | None]
 """Some events of a request, in order; None stands for one that could not be prepared."""
@@ -94,17 +90,7 @@ class Process:
 
     def __init__(self) -> None:
         """Start it. Raises ``OSError`` where there is no room for another process."""
-        self._line, theirs = Pipe()
-        try:
-            command = [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path]
-            self._process = subprocess.Popen(  # noqa: S603 - this interpreter and our own program
-                command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True
-            )
-        except BaseException:
-            self._line.close()
-            raise
-        finally:
-            theirs.close()
+        self._line, self._process = beside.start(__name__)
         self._lock = threading.Lock()  # guards the three below
         self._asked: deque[Ahead] = deque()
         self._outstanding = 0
@@ -144,14 +130,11 @@ class Process:
         with self._lock:
             self._usable = False
         self._unsent.put(None)
-        with suppress(subprocess.TimeoutExpired):
-            try:
-                self._process.wait(END_SECONDS)
-            finally:
-                self._process.kill()
-                self._process.wait()
+        beside.end(self._process)
         for thread in self._threads:
-            thread.join(END_SECONDS)  # it hears no end while a fork, made as we started, holds the other end open
+            thread.join(
+                beside.END_SECONDS
+            )  # it hears no end while a fork, made as we started, holds the other end open
         self._line.close()
 
     def abandon(self) -> None:

@@ -1,32 +1,25 @@
 """Processes that examine ranges of entries beside this one.
 
-Owns their start, their end, and what passes between them and us: a task once, then ranges one way and parts the other.
-Each is a new interpreter that imports the audit alone, not the program that runs it (a service, a script without a
-guard), and opens the source for itself. It ends when our end of its line closes, however we come to an end, and never
-hears the terminal's interrupt. Never decides what a part is worth: a process that is lost costs time and nothing else,
-since whoever asks gets no part and has to look for itself.
+Owns how many there are, and what passes between them and us: a task once, then ranges one way and parts the other. How
+they start and end, ``ledger.beside`` says; each opens the source for itself. Never decides what a part is worth: a
+process that is lost costs time and nothing else, since whoever asks gets no part and has to look for itself.
 """
 
 from __future__ import annotations
 
 import pickle
 import selectors
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import closing, suppress
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Connection
 from typing import NamedTuple, Self
 
+from ledger import beside
 from ledger.audit.part import Examiner, Part, Range
 from ledger.audit.source import OpenedSource
 from ledger.errors import LedgerError
 from ledger.key_history import KeyHistory
-
-END_SECONDS = 5
-"""How long a process may take to end by itself; it has a range to finish at most."""
-_PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from ledger.audit.team import serve; serve(int(sys.argv[1]))"
 
 
 class Task(NamedTuple):
@@ -41,17 +34,7 @@ class Member:
     """One of the processes. Answers come in the order of what was asked."""
 
     def __init__(self, task: bytes) -> None:
-        self.line, theirs = Pipe()
-        try:
-            command = [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path]
-            self._process = subprocess.Popen(  # noqa: S603 - this interpreter and our own program
-                command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True
-            )
-        except BaseException:
-            self.line.close()
-            raise
-        finally:
-            theirs.close()
+        self.line, self._process = beside.start(__name__)
         self._answers: deque[Part | None] = deque()
         self._started = False
         self.lost = False
@@ -85,12 +68,7 @@ class Member:
 
     def end(self) -> None:
         """See it end, and bring that about if it takes too long. Its line is closed already."""
-        with suppress(subprocess.TimeoutExpired):
-            try:
-                self._process.wait(END_SECONDS)
-            finally:
-                self._process.kill()
-                self._process.wait()
+        beside.end(self._process)
 
     def _send(self, message: bytes) -> None:
         try:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ledger import preparer, request
+from ledger import beside, preparer, request
 from ledger.errors import InvalidEvent, LifecycleRefused, MalformedEvent
 from ledger.event import LOCAL
 from ledger.flush import Receipt
@@ -165,8 +165,8 @@ class TestLost:
             return ours, theirs
 
         monkeypatch.setattr(preparer, "START_AFTER", 1)
-        monkeypatch.setattr(preparer, "Pipe", shared)
-        monkeypatch.setattr(preparer, "END_SECONDS", 0.2)
+        monkeypatch.setattr(beside, "Pipe", shared)
+        monkeypatch.setattr(beside, "END_SECONDS", 0.2)
         made = Preparer()
         made.ask(many(), LOCAL)
         until_ready(made)

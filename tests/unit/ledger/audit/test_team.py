@@ -13,6 +13,7 @@ from typing import Any, Self
 import orjson
 import pytest
 
+from ledger import beside
 from ledger.audit import Report, audit, run, team
 from ledger.audit.part import Examiner, Part, Range
 from ledger.audit.team import Member, Task, Team
@@ -65,7 +66,7 @@ def joined(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         firsts.extend([span.first] if fits else [])
         return fits
 
-    monkeypatch.setattr(team.subprocess, "Popen", ServedInThread)
+    monkeypatch.setattr(beside.subprocess, "Popen", ServedInThread)
     monkeypatch.setattr(run, "Team", Prompt)
     monkeypatch.setattr(run._Audit, "_join", noted)
     return firsts
@@ -270,7 +271,7 @@ def test_without_room_for_another_process_the_audit_goes_on_alone(
     def refuse(*_: object, **__: object) -> None:
         raise BlockingIOError("no more processes")
 
-    monkeypatch.setattr(team.subprocess, "Popen", refuse)
+    monkeypatch.setattr(beside.subprocess, "Popen", refuse)
     assert audit(Memory(SIZE), KEYS, jobs=2).ok
     assert joined == []
 
