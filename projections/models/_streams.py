@@ -37,6 +37,17 @@ def head(event: Event, seal: Seal) -> tuple[str, int, int, str, str, str, str | 
     return event.stream, seal.version, seal.position, seal.recorded, event.time, event.time, event.member or None
 
 
+def earlier(row: StreamRow, members: Json | None, event: Event) -> Json | None:
+    """The members whom a stream was about before this event and is not now, in the column that holds them so far.
+
+    A hold on one of them covers it all the same, as ``ledger.erasure`` has it. Asked before the row is touched.
+    """
+    if not event.member or row.member in (None, event.member):
+        return members
+    known = {row.member, *orjson.loads(members or "[]")} - {event.member}
+    return as_json(sorted(known)) if known else None
+
+
 def touch(row: StreamRow, event: Event, seal: Seal) -> None:
     """Note that this is the last entry of the row's stream now."""
     row.version = seal.version

@@ -16,7 +16,7 @@ from msgspec import Meta
 from ledger.entry import Seal
 from ledger.lifecycle import AccountState
 from projections.models import _terms as terms
-from projections.models._streams import StreamRow, advance, as_json, committed, head, touch
+from projections.models._streams import StreamRow, advance, as_json, committed, earlier, head, touch
 from projections.projection import Commitments, Event, Json, Projection, Table
 from projections.work import Work
 
@@ -47,6 +47,7 @@ class Account(StreamRow):
     eligible: Annotated[str | None, Meta(description="when it was found eligible for deletion")] = None
     settled: Annotated[str | None, Meta(description="when all was settled last")] = None
     times_overdue: Annotated[int, Meta(description="how often a payment was not made in time")] = 0
+    earlier_members: Annotated[Json | None, Meta(description="members that it was about before: a sorted list")] = None
     private: Annotated[Commitments | None, Meta(description="the private fields: `notes`")] = None
 
 
@@ -59,7 +60,7 @@ ACCOUNTS: Final = Table(
     indexes=(("member",), ("status",)),
 )
 TERMS: Final = terms.terms_table("account_terms", "overdue accounts")
-PROJECTION: Final = Projection("accounts", version=1, tables=(ACCOUNTS, TERMS))
+PROJECTION: Final = Projection("accounts", version=2, tables=(ACCOUNTS, TERMS))
 _POLICY: Final = "policy:account"
 
 
@@ -76,6 +77,7 @@ def _moved(work: Work, event: Event, seal: Seal) -> Account:
     if row is None:
         row = work.put(ACCOUNTS, Account(*head(event, seal), after.status, event.time))
     else:
+        row.earlier_members = earlier(row, row.earlier_members, event)
         touch(row, event, seal)
     if before is None or after.status != before.status:
         row.status, row.status_since = after.status, event.time

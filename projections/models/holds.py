@@ -3,8 +3,9 @@
 Owns five tables: ``holds``, a row each; ``held``, how many holds stand on what; ``due_retention``, what is in the
 trash, kept until a day, or overdue, with the moment from which it may go; ``trash_terms`` and ``deletion_terms``, the
 policies. That a row is due says nothing of holds: whether one covers it is asked of ``held``, with its stream, its
-collection, its member and those into whom that account was merged (``projections.queries.questions``). Nothing here is
-compared with a clock; readers do that. Never reads or writes a store.
+collection, the members it was ever about and those into whom their accounts were merged
+(``projections.queries.questions``). Nothing here is compared with a clock; readers do that. Never reads or writes a
+store.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ DUE: Final = Table(
     "due_retention",
     Due,
     "What is in the trash, kept until a day, or overdue, and from when on it may be destroyed, if no hold in `held` "
-    "covers it: one on everything, on its stream, its collection, its member or one into whom that account was merged.",
+    "covers it: one on everything, on its stream, its collection, a member it was ever about or one into whom that "
+    "member's account was merged.",
     by_stream=True,
 )
 TRASH: Final = terms.terms_table("trash_terms", "the trash")

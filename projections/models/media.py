@@ -15,8 +15,8 @@ from msgspec import Meta
 
 from ledger.entry import Seal
 from ledger.lifecycle import MediaState
-from projections.models._streams import StreamRow, Sum, advance, committed, head, plus, put_given, touch
-from projections.projection import Commitments, Event, Projection, Row, Table
+from projections.models._streams import StreamRow, Sum, advance, committed, earlier, head, plus, put_given, touch
+from projections.projection import Commitments, Event, Json, Projection, Row, Table
 from projections.work import Work
 
 
@@ -43,6 +43,7 @@ class Media(StreamRow):
     retain_until: Annotated[str | None, Meta(description="the last day on which it is kept in any case")] = None
     trashed: Annotated[str | None, Meta(description="since when it is in the trash, by the ledger's clock")] = None
     bytes: Annotated[Sum, Meta(description="how many bytes all of its versions have")] = "0"
+    earlier_members: Annotated[Json | None, Meta(description="members that it was about before: a sorted list")] = None
     private: Annotated[Commitments | None, Meta(description="the private fields: `file_name`, `notes`")] = None
 
 
@@ -96,7 +97,7 @@ CONTENTS: Final = Table(
     "media_contents", Content, "Each content that is kept, and how many times.", indexes=(("doubled",),)
 )
 KINDS: Final = Table("media_by_kind", Kind, "The room that media take, by their kind.", key_length=2)
-PROJECTION: Final = Projection("media", version=1, tables=(MEDIA, VERSIONS, CONTENTS, KINDS))
+PROJECTION: Final = Projection("media", version=2, tables=(MEDIA, VERSIONS, CONTENTS, KINDS))
 
 _GIVEN: Final = ("captured_at", "kind", "media_type", "original", "piece", "record", "rendition", "reservation")
 
@@ -113,6 +114,7 @@ def _moved(work: Work, event: Event, seal: Seal) -> Media:
     if row is None:
         row = work.put(MEDIA, Media(*head(event, seal), after.status, after.media_version, after.latest))
     else:
+        row.earlier_members = earlier(row, row.earlier_members, event)
         touch(row, event, seal)
     if after != before:
         row.reason = event.data.get("reason")

@@ -20,7 +20,7 @@ from msgspec import Meta
 from ledger.entry import Seal
 from ledger.lifecycle import RecordState
 from projections.models import _terms as terms
-from projections.models._streams import StreamRow, advance, as_json, head, touch
+from projections.models._streams import StreamRow, advance, as_json, earlier, head, touch
 from projections.projection import Commitments, Event, Json, Projection, Row, Table
 from projections.work import Work
 
@@ -38,6 +38,7 @@ class Record(StreamRow):
     digest: Annotated[
         str | None, Meta(description="the SHA-256 of the public fields as they stand here, in hex, until it is purged")
     ] = None
+    earlier_members: Annotated[Json | None, Meta(description="members that it was about before: a sorted list")] = None
     private: Annotated[Commitments | None, Meta(description="the other fields, each under its own name")] = None
 
 
@@ -102,7 +103,7 @@ CONTENTS: Final = Table(
     indexes=(("doubled",),),
 )
 TERMS: Final = terms.terms_table("collection_terms", "collections")
-PROJECTION: Final = Projection("records", version=1, tables=(RECORDS, RELATIONS, COLLECTIONS, FIELDS, CONTENTS, TERMS))
+PROJECTION: Final = Projection("records", version=2, tables=(RECORDS, RELATIONS, COLLECTIONS, FIELDS, CONTENTS, TERMS))
 _KINDS: Final = ("media", "member", "piece", "record", "reservation")
 
 
@@ -148,6 +149,7 @@ def _moved(work: Work, event: Event, seal: Seal) -> Record:
         row = work.put(RECORDS, Record(*head(event, seal), after.status, event.data["collection"]))
     else:
         _count(work, row, -1)
+        row.earlier_members = earlier(row, row.earlier_members, event)
         touch(row, event, seal)
         row.collection = event.data["collection"]
     if after != before:

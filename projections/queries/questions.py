@@ -76,7 +76,7 @@ def records(
 def retention(reads: Reads, until: str | None = None) -> list[dict[str, Any]]:
     """What may be destroyed, the first due first, each with ``held``: how many holds keep it from that.
 
-    A hold on a member covers what is about the accounts that were merged into theirs, too (docs/adr/0012).
+    A hold on a member covers what was once about them, or about an account that was merged into theirs (docs/adr/0012).
     ``until`` leaves out what is due after that moment, in the form of ``recorded``; without it, also what can't be said
     yet comes along, at the end.
     """
@@ -92,9 +92,10 @@ def _held(reads: Reads, row: dict[str, Any]) -> int:
     if "collection" in row:
         keys.append(("collection", row["collection"]))
     owner = reads.row(table := _OWNERS[stream.partition(":")[0]], stream)
-    member = None if owner is None else shown(table, owner).get("member")
-    if member is not None:
-        keys += [("member", each) for each in (member, *heirs(reads, member))]
+    owned = {} if owner is None else shown(table, owner)
+    members = [owned["member"], *owned.get("earlier_members", ())] if "member" in owned else []
+    covering = dict.fromkeys(each for member in members for each in (member, *heirs(reads, member)))
+    keys += [("member", each) for each in covering]
     found = (reads.row(HELD, key) for key in keys)
     return sum(int(values[2] or 0) for values in found if values is not None)
 

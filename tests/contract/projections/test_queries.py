@@ -5,6 +5,7 @@ from random import Random
 import orjson
 import pytest
 
+from ledger.erasure import Target, plan
 from ledger.errors import EventError, NotFound
 from ledger.event import SYSTEM, Credential
 from ledger.history import heirs_of
@@ -191,6 +192,29 @@ def test_a_hold_on_a_member_covers_what_is_about_the_accounts_that_were_merged_i
         runner = Runner(log, places.open("merged"))
         runner.catch_up()
         assert held_by(runner) == {"A": 1, "B": 1, "C": 1, "D": 0, "E": 0}
+
+
+def test_a_hold_on_a_member_covers_what_was_about_them_before_it_was_about_another(places, tmp_path):
+    def record(verb, member, name, **data):
+        fields = {} if verb == "trashed" else {"fields": {"name": "x"}}
+        return cloud(f"record.{verb}", f"record:{name}", {"collection": "clients", **fields, **data}, member=member)
+
+    with new_log(tmp_path / "changed") as log:
+        expect_receipts(log.append([cloud("member.registered", f"member:{member}", {}) for member in "ABCD"]))
+        expect_receipts(log.append(account_changed("merged", "A", "D", "x")))
+        expect_receipts(
+            log.append([record("created", "A", "1"), record("updated", "B", "1"), record("updated", "C", "1")])
+        )
+        expect_receipts(log.append([record("created", "C", "2"), overdue("A"), overdue("C")]))
+        expect_receipts(log.append([record("trashed", "C", name) for name in "12"]))
+        for number, (member, wanted) in enumerate((("A", 1), ("B", 2), ("D", 3)), 1):
+            placed = {"scope": "member", "target": member, "reason": "dispute"}
+            expect_receipts(log.append([cloud("hold.placed", f"hold:H-{number}", placed)], SYSTEM))
+            runner = Runner(log, places.open("changed"))
+            runner.catch_up()
+            assert (held_by(runner)["1"], held_by(runner)["2"]) == (wanted, 0)
+            assert len(plan(log, Target(record="record:1")).holds) == wanted  # what a purge is refused for
+            assert plan(log, Target(record="record:2")).holds == []
 
 
 FORCED = {"forced": "import", "actorrole": "admin"}

@@ -5,6 +5,7 @@ from decimal import Decimal
 from tests.support.naive.facts import (
     commitments,
     days_after,
+    earlier_members,
     given,
     head,
     last,
@@ -193,6 +194,7 @@ def accounts(facts):
         freezes = only(owing, "account.frozen")
         yield {
             **head(found),
+            "earlier_members": earlier_members(found),
             **found[-1].after,
             "status_since": stood(found)[0].time,
             "invoice": last(only(found, "account.payment_overdue"), "invoice"),

@@ -124,6 +124,12 @@ def head(facts):
     }
 
 
+def earlier_members(facts):
+    """The members that were named but for the last one; None where there are none."""
+    members = [fact.member for fact in facts if fact.member]
+    return sorted(set(members) - set(members[-1:])) or None
+
+
 def commitments(facts):
     """The private fields, each as the last fact that gave it has it; None where there are none."""
     return {name: [fact.position, one] for fact in facts for name, one in fact.private.items()} or None

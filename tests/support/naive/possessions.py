@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from tests.support.naive.facts import (
     commitments,
+    earlier_members,
     given,
     head,
     last,
@@ -28,6 +29,7 @@ def media(facts):
         shown = _shown(found)
         row = {
             **head(found),
+            "earlier_members": earlier_members(found),
             "status": state["status"],
             "content_version": state["media_version"],
             "versions": state["latest"],
@@ -130,6 +132,7 @@ def records(facts):
         public, private = _fields(found)
         row = {
             **head(found),
+            "earlier_members": earlier_members(found),
             "status": state["status"],
             "trashed": state.get("trashed"),
             "collection": found[-1].data["collection"],
