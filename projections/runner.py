@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final, Literal, NamedTuple, Self
 
-from ledger.errors import Conflict, NotFound, StoreError
+from ledger.errors import Conflict, NotFound, StoreError, StoreLocked
 from ledger.merkle import leaf_hash
 from ledger.store.protocol import Selection
 from projections import generations, poison, skipping
@@ -32,6 +33,8 @@ STRIDE: Final = 6
 """Batches of a rebuild that are written together: a row that changes in several of them is written once."""
 CACHED_ROWS: Final = 100_000
 """Rows of a table that are kept from one batch to the next."""
+LOCKED_TRIES: Final = 6
+"""Times that a rebuild tries to go on where a lock is in its way, such as that of a report that reads a view."""
 
 Progress = Callable[[int, int], None]
 """Told (entries folded, entries to fold) after each batch; a rebuild counts from nothing."""
@@ -155,7 +158,7 @@ class Runner:
             begun = {generations.begin(writes, projection)[:2] for projection in chosen}
             left = set(writes.generations())
         try:
-            size = self._bring_up("filling", chosen, progress)
+            size = self._fill_all(chosen, progress)
         except KeyboardInterrupt:
             with self.store.writing() as writes:
                 generations.take_back(writes, begun)
@@ -166,8 +169,15 @@ class Runner:
             targets = _targets("filling", self.projections, reads.generations(), size)
         resumed = [projection for projection, one in targets if one in left]
         if resumed:
-            self._bring_up("filling", resumed, progress)
+            self._fill_all(resumed, progress)
         return Rebuilt(size, resumed)
+
+    def _fill_all(self, projections: Sequence[Projection], progress: Progress | None) -> int:
+        """Fill what is to be made live, and insist on it: the next rebuild would begin from nothing."""
+        for _ in range(LOCKED_TRIES - 1):
+            with suppress(StoreLocked):
+                return self._bring_up("filling", projections, progress)
+        return self._bring_up("filling", projections, progress)
 
     def roll_back(self, names: Iterable[str] = ()) -> list[Generation]:
         """Make the generations live again that were so before the last switch, all at once; returns them.

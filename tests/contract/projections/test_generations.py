@@ -2,9 +2,10 @@
 
 import pytest
 
-from ledger.errors import Conflict, NotFound
+from ledger.errors import Conflict, NotFound, StoreLocked
+from projections import generations
 from projections.entries import read_entries
-from projections.runner import Runner
+from projections.runner import LOCKED_TRIES, Runner
 from tests.contract.projections.histories import Killed, catalogue, grow, naive, quiet
 from tests.support.projecting import contents, projection
 
@@ -210,6 +211,30 @@ def test_a_rebuild_that_falls_far_behind_a_growing_log_reads_it_batch_by_batch(p
     assert catalogue(runner)[-1] == (2, "live", log.head().size - 1)
     assert contents(runner) == naive(log)
     assert max(read) <= 2 * 10
+
+
+@pytest.mark.parametrize("times", [2, LOCKED_TRIES])
+def test_a_rebuild_whose_switch_a_reader_holds_up_tries_again_before_it_gives_up(places, log, monkeypatch, times):
+    grow(log)
+    runner = Runner(log, places.open("store"), projections=[projection()], batch=10)
+    runner.catch_up()
+    really, locked = generations.finish, [StoreLocked("a report reads the view")] * times
+
+    def finish(writes, model, generation):
+        really(writes, model, generation)
+        if locked:
+            raise locked.pop()
+
+    monkeypatch.setattr(generations, "finish", finish)
+    end = log.head().size - 1
+    if times < LOCKED_TRIES:
+        runner.rebuild()
+        assert catalogue(runner) == [(1, "previous", end), (2, "live", end)]
+    else:
+        with pytest.raises(StoreLocked):
+            runner.rebuild()
+        assert [one[:2] for one in catalogue(runner)] == [(1, "live"), (2, "filling")]
+    assert contents(runner) == naive(log)
 
 
 def test_a_rebuild_takes_the_place_of_one_that_is_under_way(places, log):
