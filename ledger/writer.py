@@ -170,8 +170,8 @@ class Writer:
     def _prepare(self, waiting: _Waiting) -> bool:
         """Prepare what is left of a request, or have it come as it is decided; whether it is to be decided.
 
-        If not, its caller has heard why. Where others wait, it is the better use of a store that works beside us to
-        give it the request as a whole: each piece is looked up by itself.
+        If not, its caller has heard why. Where others wait, a store beside us gets the request as a whole: it takes no
+        longer, and the head's lock is held for less.
         """
         try:
             if not (waiting.posted.ahead and (self._store.local or self.idle)):
