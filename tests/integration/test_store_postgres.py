@@ -14,8 +14,8 @@ from ledger.log import Log
 from ledger.store.opening import StoreURL
 from ledger.store.postgres_schema import LONGEST_NAME
 from ledger.store.postgres_transactions import PostgresWrites
-from ledger.store.protocol import Batch, NewRow
-from tests.support.events import ORIGIN, Place, plain, requested
+from ledger.store.protocol import Batch, NewRow, Selection
+from tests.support.events import ORIGIN, Place, cloud, plain, requested
 from tests.support.preparing import started_preparer
 
 
@@ -110,6 +110,16 @@ class TestALargeRequest:
         assert [at for at, one in enumerate(outcomes) if not isinstance(one, Receipt)] == [201]
         assert outcomes[200].stream == "reservation:R-200"
         assert log.append([unread])[0].duplicate
+
+    def test_seals_under_keys_that_are_read_while_its_entries_are_on_their_way(self, log, place, asked):
+        def posted(kind, **data):
+            return [cloud(f"member.{kind}", f"member:M-{number}", data) for number in range(300)]
+
+        log.append(posted("registered", name="Kim"))
+        with place.open() as other:  # has no key at hand
+            receipts = other.append(posted("contact_updated", phone="5550100"))
+            rows = other.page(Selection(receipts[0].position))
+        assert log.disclose(rows) == [{"phone": "5550100"}] * 300
 
     def test_is_refused_as_a_whole_though_the_server_has_stored_its_beginning(self, log, asked):
         events = [*(requested(f"R-{number}") for number in range(900)), plain("confirmed", "none")]
