@@ -65,6 +65,16 @@ def test_a_replay_is_one_file_and_replaces_what_was_there_whole(week: Run, tmp_p
     assert len(rows(out, "reservations")) > 3
 
 
+@pytest.mark.parametrize("file", ["ledger.db", "projections.db", "then.db", "keys/then.db", "../studio/./index.db"])
+def test_no_file_of_a_ledger_is_written_over(week: Run, data: Path, file: str) -> None:
+    before = (data / "studio" / "ledger.db").read_bytes()
+    for verb in ("replay", "slice"):
+        refused = week(verb, "--out", data / "studio" / file)
+        assert (refused.code, "in the folder of the ledger 'studio'" in refused.err) == (2, True)
+    assert (data / "studio" / "ledger.db").read_bytes() == before
+    assert not list((data / "studio").rglob("*then.db*"))
+
+
 def test_a_moment_before_the_first_entry_is_not_there(week: Run, tmp_path: Path) -> None:
     assert week("replay", "--at", "2001-01-01", "--out", tmp_path / "then.db").code == 0
     assert rows(tmp_path / "then.db", "reservations") == []

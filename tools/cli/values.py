@@ -1,7 +1,7 @@
 """What the command line takes for a reason code and for a file to be written.
 
 Owns the two types of parameter, so that a wrong one is refused as one (exit code 2) before anything is begun, in the
-same words by every verb. Never touches a ledger.
+same words by every verb. Never opens a ledger.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from ledger.event import Code
+from tools.cli.settings import Settings
 
 
 class ReasonCode(click.ParamType[str]):
@@ -29,7 +30,7 @@ class ReasonCode(click.ParamType[str]):
 
 
 class OutputFile(click.Path):
-    """A file that will be written, in a folder that is there."""
+    """A file that will be written, in a folder that is there and is no ledger's: its own files are not to be lost."""
 
     def __init__(self) -> None:
         super().__init__(dir_okay=False, writable=True, path_type=Path)
@@ -39,6 +40,10 @@ class OutputFile(click.Path):
         path = Path(str(super().convert(value, param, ctx)))
         if not path.parent.is_dir():
             self.fail(f"there is no folder {str(path.parent)!r} to write {path.name!r} to", param, ctx)
+        settings = Settings() if ctx is None else ctx.ensure_object(Settings)
+        for name in settings.ledgers():
+            if path.resolve().is_relative_to((settings.data / name).resolve()):
+                self.fail(f"{str(path)!r} is in the folder of the ledger {name!r}, which is its own", param, ctx)
         return path
 
 
