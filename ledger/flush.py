@@ -130,6 +130,7 @@ class Flush:
         self._foreseen: set[Names] = set()  # what was looked up before its events were there
         self._known: dict[tuple[str, str], int] = {}
         self._sealed: list[Prepared] = []  # beside batch.rows
+        self._made: dict[Pair, bytes] = {}  # a store gets them at the end; the cache may drop them before
         self._disclosed = 0  # of those, how many have had their disclosures encrypted
         self._sent = 0  # and how many are with the store
 
@@ -362,10 +363,12 @@ class Flush:
             first.setdefault((event.member or "", event.stream), position)
         # A stream that begins here has no key yet, so only the others are looked for.
         begun = {row.stream for row in rows if row.version == 1}
-        keys = self._keys.load(self._writes, [pair for pair in first if pair[1] not in begun])
+        keys = {pair: self._made[pair] for pair in first if pair in self._made}
+        keys |= self._keys.load(self._writes, [pair for pair in first if pair not in keys and pair[1] not in begun])
         missing = {pair: position for pair, position in first.items() if pair not in keys}
         made, wrapped = self._keys.create(missing, self._epoch)
         keys |= made
+        self._made |= made
         self.batch.keys += wrapped
         nonces = privacy.drawn(privacy.NONCE_SIZE, len(private))
         for position, event in private:

@@ -7,7 +7,7 @@ from contextlib import suppress
 import psycopg
 import pytest
 
-from ledger import request
+from ledger import datakeys, request
 from ledger.errors import Conflict, LedgerError, LifecycleRefused, NotFound, StoreError
 from ledger.flush import Receipt
 from ledger.log import Log
@@ -120,6 +120,13 @@ class TestALargeRequest:
             receipts = other.append(posted("contact_updated", phone="5550100"))
             rows = other.page(Selection(receipts[0].position))
         assert log.disclose(rows) == [{"phone": "5550100"}] * 300
+
+    def test_makes_a_data_key_once_though_it_is_forgotten_before_it_is_stored(self, log, asked, monkeypatch):
+        monkeypatch.setattr(datakeys, "CACHED_KEYS", 10)
+        first = [cloud("member.registered", f"member:M-{number}", {"name": "Kim"}) for number in range(300)]
+        then = [cloud("member.contact_updated", f"member:M-{number}", {"phone": "5550100"}) for number in range(300)]
+        receipts = log.append([*first, *then])
+        assert log.disclose(log.page(Selection(receipts[300].position))) == [{"phone": "5550100"}] * 300
 
     def test_is_refused_as_a_whole_though_the_server_has_stored_its_beginning(self, log, asked):
         events = [*(requested(f"R-{number}") for number in range(900)), plain("confirmed", "none")]
