@@ -6,7 +6,8 @@ checkpoint and all that it needs. What is there is not sent again. Never signs, 
 
 Invariant: a vault follows one history. What it holds already is compared first: another log's, a forked or a longer
 publication is left as it is, and refused. Told to write *again*, it looks at the content of every object, and replaces
-what is not the ledger's; a signed checkpoint of another history stays evidence all the same.
+what is not the ledger's; a signed checkpoint of another history stays evidence all the same. Where no checkpoint
+tells whose a place is, one of a few objects there has to be the ledger's.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ledger.errors import (
     ForkError,
     LedgerError,
     MalformedNote,
+    NotFound,
     SignatureError,
     VerificationError,
 )
@@ -41,6 +43,8 @@ TILE = Kind("application/octet-stream", "public, max-age=31536000, immutable")
 SENDERS = 8
 """Threads that send tiles: a vault far away answers each of them late."""
 _CHUNK = 256
+_SAMPLE = 16
+"""Objects that are looked at to find out whose a place is: of ours, few are damaged."""
 
 Tick = Callable[[int, int | None], None]
 """Told how many objects are done, and of how many."""
@@ -101,6 +105,8 @@ class Publisher:
         known, self._complete = self._complete, None  # a failure from here on leaves us knowing nothing
         wanted: Iterable[str] = self._paths(size, before)
         obsolete: Iterable[str] = self._replaced(size, before)  # looked up when it is removed
+        if there is None and self._again:
+            self._claim()
         if known != before or self._again:
             wanted, obsolete = self._compare(size)
         sent = self._send(wanted, tick)
@@ -131,6 +137,22 @@ class Publisher:
             except SignatureError:
                 pass  # it is somebody else's: refused like any publication of theirs
         return note
+
+    def _claim(self) -> None:
+        """See that a place without a checkpoint of anybody's is empty, or ours: something there is the ledger's."""
+        paths = list(islice(self._vault.list("tile/"), _SAMPLE))
+        if paths and not any(self._is_ours(path) for path in paths):
+            raise Conflict(
+                f"{self._vault.place} has no {CHECKPOINT} that can be read, "
+                "and nothing that was looked at is this ledger's",
+                advice="find out whose it is; publish to another place, or remove what is there",
+            )
+
+    def _is_ours(self, path: str) -> bool:
+        try:
+            return not self._differs(path, self._log.tile(path))
+        except (InvalidPath, NotFound):  # no tile, or one of a larger log
+            return False
 
     def _published(self, note: bytes) -> int:
         """The size of the publication in the vault, which is ours and of this history."""

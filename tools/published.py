@@ -109,14 +109,13 @@ def has_entries(reader: Reader, size: int) -> bool:
 def check_extends(reader: Reader, kept: Checkpoint, published: Checkpoint) -> None:
     """See that what is published extends the checkpoint that somebody kept. Raises ``ForkError``, ``VaultError``.
 
-    To be asked once all tiles were found to be right: the proof is taken from them.
+    Of a larger one, to be asked once all tiles were found to be right: the proof is taken from them.
     """
     if published.size < kept.size:
         raise ForkError(
             f"{reader.place} holds {published.size:,} entries, the checkpoint that you kept {kept.size:,}",
             advice="it was set back, or is an old copy: ask its operator for the newest, and keep both checkpoints",
         )
-
     if kept.size == 0:
         return
 

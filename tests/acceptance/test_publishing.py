@@ -237,6 +237,7 @@ def test_a_publication_has_to_be_signed_cosigned_and_to_extend_what_was_kept(
     kept.write_bytes(week("checkpoint").out)
     stranger = week("check-publication", www, "--key", other)
     uncosigned = week("check-publication", www, "--key", key, "--policy", nobody)
+    (set_back / "tile" / "0" / "000.p" / "41").write_bytes(b"damaged")  # which must not hide that it was set back
     behind = week("check-publication", set_back, "--key", key, "--since", kept)
     week("publish", www)
     extended = week("check-publication", www, "--since", kept)

@@ -76,13 +76,30 @@ def test_nobody_there_and_a_body_that_is_cut_off_are_unreachable(monkeypatch):
 
 def test_a_body_that_comes_byte_by_byte_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(web, "OBJECT_SECONDS", 0.2)
-    monkeypatch.setattr(web, "_PART", 1)
-    with answering(body=bytes(100), pause=0.01) as url, pytest.raises(VaultUnreachable, match="took more than"):
-        open_reader(url).get("checkpoint", 100)
+    with answering(body=bytes(100), pause=0.02) as url:
+        began = time.monotonic()
+        with pytest.raises(VaultUnreachable, match="took more than"):
+            open_reader(url).get("checkpoint", 100)
+        assert time.monotonic() - began < 1, "all of it takes two seconds"
+
+
+def test_a_server_that_asks_to_be_waited_for_is_not(monkeypatch):
+    monkeypatch.setattr(web, "_RETRIES", web._RETRIES.new(backoff_factor=0))
+    began = time.monotonic()
+    with answering(status=503, sent=[("Retry-After", "5")]) as url, pytest.raises(VaultUnreachable):
+        open_reader(url).get("checkpoint", 10)
+    assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize(
-    "url", ["http://", "https://log.example/x?y=1", "https://log.example/#x", "https://me:secret@log.example/x"]
+    "url",
+    [
+        "http://",
+        "https://log.example/x?signature=secret",
+        "https://log.example/#x",
+        "https://me:secret@log.example/x",
+        "https://me:secret@log.example/x?y=1",
+    ],
 )
 def test_what_is_no_url_of_a_publication_is_refused_and_no_secret_shown(url):
     with pytest.raises(ValueError, match="the URL of a publication") as raised:

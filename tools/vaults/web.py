@@ -21,7 +21,12 @@ OBJECT_SECONDS = 120.0
 CONNECTIONS = 16
 _PART = 64 * 1024
 _RETRIES = urllib3.Retry(
-    total=3, redirect=3, backoff_factor=0.3, status_forcelist=[429, 500, 502, 503, 504], raise_on_status=False
+    total=3,
+    redirect=3,
+    backoff_factor=0.3,
+    status_forcelist=[429, 500, 502, 503, 504],
+    raise_on_status=False,
+    respect_retry_after_header=False,  # a server may ask for hours: whoever waits decides that, not it
 )
 _NOT_THERE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN)
 
@@ -32,10 +37,12 @@ class WebReader:
     def __init__(self, url: str) -> None:
         """Nothing is asked of the server yet. Raises ``ValueError``."""
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(f"not the URL of a publication, such as https://log.example/studio: {url[:200]!r}")
         if parts.username is not None:
             raise ValueError("the URL of a publication holds no credentials: it is read as anybody reads it")
+        if parts.query or parts.fragment:  # neither is shown: a query may be a signature that grants access
+            raise ValueError(f"the URL of a publication holds no ? and no #: that of {parts.hostname} does")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"not the URL of a publication, such as https://log.example/studio: {url[:200]!r}")
         self.place = url.rstrip("/")
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS), maxsize=CONNECTIONS, retries=_RETRIES
@@ -64,7 +71,8 @@ class WebReader:
     def _read(self, answer: urllib3.BaseHTTPResponse, key: str, most: int) -> bytes:
         until = time.monotonic() + OBJECT_SECONDS
         content = b""
-        while part := answer.read(min(_PART, most + 1 - len(content))):
+        # What has come, not all of a part: a server that sends a byte now and then would hold one for days.
+        while part := answer.read1(min(_PART, most + 1 - len(content))):
             content += part
             if len(content) > most:
                 raise Oversized(self.place, key, most)

@@ -77,6 +77,16 @@ def ends(kind):
     return stop
 
 
+def with_a_killed_rebuild(places, log, models):
+    """A runner whose rebuild of all was killed after its first batch."""
+    grow(log)
+    runner = Runner(log, places.open("store"), projections=models, batch=10, stride=1)
+    runner.catch_up()
+    with pytest.raises(Killed):
+        runner.rebuild(progress=ends(Killed))
+    return runner
+
+
 def test_ctrl_c_in_a_rebuild_leaves_the_live_rows_and_nothing_else(places, log):
     grow(log)
     runner = Runner(log, places.open("store"), projections=[projection()], batch=10, stride=1)
@@ -116,11 +126,7 @@ def test_ctrl_c_in_a_rebuild_leaves_one_that_another_has_begun_since(places, log
 
 
 def test_what_a_killed_rebuild_left_is_dropped_by_the_next(places, log):
-    grow(log)
-    runner = Runner(log, places.open("store"), projections=[projection()], batch=10, stride=1)
-    runner.catch_up()
-    with pytest.raises(Killed):
-        runner.rebuild(progress=ends(Killed))
+    runner = with_a_killed_rebuild(places, log, [projection()])
     runner.rebuild()
     end = log.head().size - 1
     assert catalogue(runner) == [(1, "previous", end), (3, "live", end)]
@@ -128,12 +134,8 @@ def test_what_a_killed_rebuild_left_is_dropped_by_the_next(places, log):
 
 
 def test_what_a_killed_rebuild_of_all_left_is_finished_by_one_of_some_once_its_own_are_live(places, log):
-    grow(log)
     models = [projection(), quiet()]
-    runner = Runner(log, places.open("store"), projections=models, batch=10, stride=1)
-    runner.catch_up()
-    with pytest.raises(Killed):
-        runner.rebuild(progress=ends(Killed))
+    with_a_killed_rebuild(places, log, models)
     seen = []
     other = Runner(log, places.open("store"), projections=models, batch=10, stride=1)
     rebuilt = other.rebuild(["tally"], lambda done, total: seen.append(catalogue(other)))
@@ -172,12 +174,7 @@ def test_a_first_build_that_was_killed_is_finished_by_a_rebuild_of_some_too(plac
 
 
 def test_ctrl_c_while_a_rebuild_finishes_what_another_left_leaves_its_own_live(places, log):
-    grow(log)
-    models = [projection(), quiet()]
-    runner = Runner(log, places.open("store"), projections=models, batch=10, stride=1)
-    runner.catch_up()
-    with pytest.raises(Killed):
-        runner.rebuild(progress=ends(Killed))
+    runner = with_a_killed_rebuild(places, log, [projection(), quiet()])
 
     def stop(done, total):
         if catalogue(runner)[-1][:2] == (3, "live"):

@@ -299,6 +299,27 @@ def test_publishing_again_takes_no_other_log_s_place_nor_another_history_s(log, 
     assert {key: vault.get(key, MOST) for key in vault.list("")} == before
 
 
+def test_publishing_again_takes_no_place_of_another_log_that_has_lost_its_checkpoint(log, vault, tmp_path):
+    with Log.create(tmp_path / "data", "larger", "ledger.example/larger").log as other:
+        grow(other, 600)
+        published(other, vault, entries=True)
+    damage(vault, "checkpoint", b"unreadable")
+    before = {key: vault.get(key, MOST) for key in vault.list("")}
+    with pytest.raises(Conflict, match="nothing that was looked at is this ledger's"):
+        published(log, vault, publisher=Publisher(log, vault, entries=True, again=True))
+    assert {key: vault.get(key, MOST) for key in vault.list("")} == before
+
+
+def test_publishing_again_mends_a_place_that_lost_its_checkpoint_and_most_of_its_tiles(log, vault):
+    grow(log, 300)
+    published(log, vault, entries=True)
+    vault.remove(["checkpoint", "tile/1/000.p/1", "tile/entries/000"])
+    for key in ("tile/0/000", "tile/entries/001.p/44"):
+        damage(vault, key, b"x")
+    assert published(log, vault, publisher=Publisher(log, vault, entries=True, again=True)) == (300, 5)
+    assert read_as_a_stranger(vault, log.verifier_keys, entries=True) == 300
+
+
 def test_publishing_again_mends_a_place_that_is_ahead_and_leaves_its_checkpoint(log, vault):
     earlier = log.checkpoint()
     grow(log, 300)

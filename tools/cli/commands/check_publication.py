@@ -67,6 +67,8 @@ def check_publication(
     kept = None if since is None else trust.open(read_file(since))
     reader = _reader(place, endpoint)
     checkpoint = _open(reader, trust, policy)
+    if kept is not None and checkpoint.size <= kept.size:  # needs no tile: damaged ones must not hide it
+        check_extends(reader, kept, checkpoint)
     entries = entries or has_entries(reader, checkpoint.size)
     check = PublicationCheck(reader, checkpoint, entries=entries)
     named: list[Found] = []
